@@ -1,0 +1,1394 @@
+"""Train a GPT-2-style chatbot from the tokenized conversations of prep_data.py, on one GPU or on a CPU.
+
+Reads   DATA_DIR/{train,val}_tokenized.jsonl, DATA_DIR/tokenizer/, DATA_DIR/manifest.json
+Writes  MODEL_DIR/               the best model so far by validation loss: a plain Hugging Face folder
+        MODEL_DIR/step-NNNNNN/   snapshots; the same command, run again, goes on from the newest
+        MODEL_DIR/runs/          TensorBoard events;  MODEL_DIR/metrics.jsonl: the same numbers as text
+
+    python train.py --data_dir data/demo --model_dir checkpoints/demo --cfg tiny --seq_len 256 --epochs 10
+    python train.py --data_dir data --model_dir checkpoints/400m --cfg baseline_355m --seq_len 1024 --batch_size 2 \\
+        --grad_accum 16 --lr 3e-4 --warmup_steps 2000 --max_steps 100000 --bf16
+
+The first takes minutes on a laptop. The second takes days on a 16 GB card; `--dry_run` says how many.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import errno
+import hashlib
+import itertools
+import json
+import math
+import os
+import platform
+import random
+import shlex
+import shutil
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from bisect import bisect_left, insort
+from collections import defaultdict, deque
+from functools import lru_cache
+from pathlib import Path
+from typing import NoReturn
+
+import accelerate
+import numpy as np
+import safetensors.torch
+import torch
+import torch.nn.functional as F
+import transformers
+from accelerate.utils import gather_object
+from torch.utils.tensorboard import SummaryWriter
+from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+IGNORE_INDEX = -100  # a label that nothing is learned from, as everywhere in Hugging Face
+CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
+    "tiny": (4, 256, 4, 1e-3),
+    "small_test": (12, 768, 12, 6e-4),
+    "baseline_355m": (24, 1024, 16, 3e-4),
+    "heavier_420m": (28, 1152, 18, 2.5e-4),  # 505.4 M parameters; the name is kept as it was asked for
+}
+LOGITS_PER_CHUNK = 2**25  # elements; 128 MiB of float32: what the loss holds at a time, however many tokens
+BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    print(f"train.py: error: {message}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see --help")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Data: documents, packed rows, and the rows of a step
+
+
+def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_all: bool):
+    """Read tokenized rows and cut them to `seq_len`.
+
+    Returns `(documents, counts, sha256)`: documents are pairs `(input_ids, learned)` of arrays of shape (L,)
+    with L <= seq_len, int32 and bool. A conversation is cut after its last `<|endoftext|>` that fits, or dropped;
+    plain text (every token learned) is split. The first token of a document is never learned: nothing precedes it.
+    """
+    documents, counts, digest = [], {"conversations cut": 0, "conversations too long": 0}, hashlib.sha256()
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            digest.update(line)
+            try:
+                row = json.loads(line)
+                ids = np.array(row["input_ids"], dtype=np.int32)
+                learned = np.array(row["labels"], dtype=np.int32) != IGNORE_INDEX
+                if ids.ndim != 1 or ids.shape != learned.shape or not 0 <= ids.min() <= ids.max() < n_vocab:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, OverflowError):
+                fail(f"{path}:{number}: not a tokenized row; make the data again with prep_data.py")
+            is_text = learned.all()
+            learned |= learn_all
+            if is_text:
+                pieces = [slice(start, start + seq_len) for start in range(0, len(ids), seq_len)]
+            elif len(ids) <= seq_len:
+                pieces = [slice(None)]
+            else:
+                ends = np.flatnonzero(ids[:seq_len] == eos_id)
+                pieces = [slice(0, ends[-1] + 1)] if len(ends) else []
+                counts["conversations cut" if len(ends) else "conversations too long"] += 1
+            for piece in pieces:
+                piece_learned = learned[piece].copy()
+                piece_learned[0] = False
+                if piece_learned.any():
+                    documents.append((ids[piece], piece_learned))
+    return documents, counts, digest.hexdigest()
+
+
+def pack(lengths: list[int], capacity: int) -> list[list[int]]:
+    """Best-fit-decreasing bin packing: rows of document numbers, each row's lengths summing to at most `capacity`."""
+    rows: list[list[int]] = []
+    rows_by_space = defaultdict(list)
+    spaces: list[int] = []  # the keys of rows_by_space that have a row, ascending
+    for document in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
+        fit = bisect_left(spaces, lengths[document])
+        if fit == len(spaces):
+            row, space = len(rows), capacity
+            rows.append([])
+        else:
+            space = spaces[fit]
+            row = rows_by_space[space].pop()
+            if not rows_by_space[space]:
+                spaces.pop(fit)
+        rows[row].append(document)
+        space -= lengths[document]
+        if space:
+            if not rows_by_space[space]:
+                insort(spaces, space)
+            rows_by_space[space].append(row)
+    return rows
+
+
+class Rows:
+    """Rows of up to `seq_len` tokens, each of one document or of several that do not see one another."""
+
+    def __init__(self, documents, seq_len: int, packing: bool):
+        self.documents, self.seq_len = documents, seq_len
+        lengths = [len(ids) for ids, _ in documents]
+        self.rows = pack(lengths, seq_len) if packing else [[i] for i in range(len(documents))]
+        self.tokens = np.array([sum(lengths[i] for i in row) for row in self.rows])
+        self.learned = np.array([sum(int(documents[i][1].sum()) for i in row) for row in self.rows])
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
+    def order(self, seed: int, epoch: int) -> np.ndarray:
+        return np.random.default_rng((seed, epoch)).permutation(len(self))
+
+    def of_step(self, step: int, rows_per_step: int, seed: int) -> list[int]:
+        """The rows of optimizer step `step`, in order: a pure function, so that a resumed run sees the same."""
+        places = range(step * rows_per_step, (step + 1) * rows_per_step)
+        return [int(self.order(seed, place // len(self))[place % len(self)]) for place in places]
+
+    def micro_batch(self, rows: list[int], device, full_width: bool = False) -> dict[str, torch.Tensor]:
+        """The tensors of one forward pass over `rows`.
+
+        input_ids, position_ids (B, T): positions restart with each document, which is what isolates them.
+        target_index, targets (N,): places in the flattened (B * T) whose next token is learned, and that token.
+        cu_seqlens (documents + 1,): where the documents begin in the flattened (B * T), for the attention.
+        """
+        width = self.seq_len if full_width else int(self.tokens[rows].max())
+        input_ids, position_ids = np.zeros((2, len(rows), width), dtype=np.int64)
+        learned = np.zeros((len(rows), width + 1), dtype=bool)
+        starts = []
+        for b, row in enumerate(rows):
+            t = 0
+            for document in self.rows[row]:
+                ids, is_learned = self.documents[document]
+                input_ids[b, t : t + len(ids)] = ids
+                position_ids[b, t : t + len(ids)] = np.arange(len(ids))
+                learned[b, t : t + len(ids)] = is_learned
+                starts.append(b * width + t)
+                t += len(ids)
+            if t < width:  # padding is one more document, of which nothing is learned
+                position_ids[b, t:] = np.arange(width - t)
+                starts.append(b * width + t)
+        target_index = np.flatnonzero(learned[:, 1:].ravel())
+        batch = {
+            "input_ids": torch.from_numpy(input_ids),
+            "position_ids": torch.from_numpy(position_ids),
+            "target_index": torch.from_numpy(target_index),
+            "targets": torch.from_numpy(input_ids.ravel()[target_index + 1]),
+            "cu_seqlens": torch.tensor([*starts, len(rows) * width], dtype=torch.int32),
+        }
+        if torch.device(device).type == "cuda":  # pinned, so that the copy does not wait for the GPU
+            batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
+        return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Model: attention that stays within a document, and the loss over supervised positions
+
+
+def document_attention(
+    module,
+    query,
+    key,
+    value,
+    attention_mask,
+    dropout=0.0,
+    scaling=None,
+    cu_seqlens=None,
+    varlen=None,
+    **kwargs,
+):
+    """Causal attention inside each document of a packed batch, at the cost of the documents alone.
+
+    query, key, value (B, H, T, D) -> (B, T, H, D). `varlen` is a variable-length flash kernel; without one it is one
+    scaled_dot_product_attention a document. Without `cu_seqlens` (generation) it is plain sdpa.
+    """
+    if cu_seqlens is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+    B, H, T, D = query.shape
+    q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
+    if varlen:
+        out = varlen(q, k, v, cu_seqlens, T, scaling)
+    else:
+        lengths = cu_seqlens.diff().tolist()
+        parts = [
+            F.scaled_dot_product_attention(
+                *(x.transpose(0, 1)[None] for x in qkv), is_causal=True, scale=scaling
+            )
+            for qkv in zip(*(x.split(lengths) for x in (q, k, v)))
+        ]
+        out = torch.cat([part[0].transpose(0, 1) for part in parts])
+    return out.view(B, T, H, D), None
+
+
+def find_varlen_kernel(use_flash_attn: bool):
+    """A flash kernel for packed rows, from the flash-attn package when asked for, else torch's own (>= 2.10), or None."""
+    if use_flash_attn:
+        try:
+            from flash_attn import flash_attn_varlen_func
+
+            return lambda q, k, v, cu, T, scale: flash_attn_varlen_func(
+                q, k, v, cu, cu, T, T, softmax_scale=scale, causal=True
+            )
+        except ImportError:
+            print(
+                "flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with sdpa"
+            )
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return lambda q, k, v, cu, T, scale: varlen_attn(q, k, v, cu, cu, T, T, scale=scale, window_size=(-1, 0))
+
+
+AttentionInterface.register("documents", document_attention)
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """Summed cross-entropy of `hidden @ weight.T` against `targets`, without ever holding all logits.
+
+    hidden (N, C), weight (V, C), targets (N,) -> scalar, float32. The gradient of a chunk of logits is formed as soon
+    as its loss is, so nothing is computed twice. Columns from `n_vocab` on pad the matrix to a fast shape: no
+    probability goes there.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, n_vocab):
+        device_type = hidden.device.type
+        autocast = torch.is_autocast_enabled(device_type)
+        dtype = torch.get_autocast_dtype(device_type) if autocast else hidden.dtype
+        h, w = hidden.to(dtype), weight.to(dtype)
+        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
+        chunk_size = max(1, LOGITS_PER_CHUNK // len(weight))
+        for chunk, target, grad in zip(
+            h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)
+        ):
+            logits = (chunk @ w.T).float()
+            logits[:, n_vocab:] = -math.inf
+            log_z = logits.logsumexp(dim=1, keepdim=True)
+            loss += (log_z - logits.gather(1, target[:, None])).sum()
+            if any(ctx.needs_input_grad):
+                grad_logits = (
+                    logits.sub_(log_z)
+                    .exp_()
+                    .scatter_add_(1, target[:, None], logits.new_full((len(target), 1), -1.0))
+                )
+                grad_logits = grad_logits.to(dtype)
+                grad.copy_(grad_logits @ w)
+                grad_weight += grad_logits.T @ chunk
+        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
+        return loss
+
+    @staticmethod
+    def backward(ctx, grad_loss):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden * grad_loss, grad_weight * grad_loss, None, None
+
+
+class NextTokenLoss(torch.nn.Module):
+    """The causal language model with its loss: the sum over the supervised positions of a micro-batch."""
+
+    def __init__(self, model, n_vocab: int, varlen=None):
+        super().__init__()
+        self.model, self.n_vocab, self.varlen = model, n_vocab, varlen
+
+    def hidden_states(self, input_ids, position_ids, cu_seqlens):
+        own_attention = self.model.config._attn_implementation == "documents"
+        kwargs = {"cu_seqlens": cu_seqlens, "varlen": self.varlen} if own_attention else {}
+        # use_cache=False and no attention_mask: else transformers' own sdpa and eager let packed documents leak.
+        return self.model.base_model(
+            input_ids=input_ids, position_ids=position_ids, use_cache=False, **kwargs
+        ).last_hidden_state
+
+    def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
+        hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
+        return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
+
+
+def build_model(args, n_vocab: int, attention: str):
+    """A causal language model in float32: from scratch, or from `--init_from` with rows added for the role tokens.
+
+    The vocabulary is padded to a multiple of 64, a shape that GPUs multiply faster; the padding is never written out.
+    """
+    padded_vocab = -(-n_vocab // 64) * 64
+    if not args.init_from:
+        n_layer, n_embd, n_head, _ = CONFIGS[args.cfg]
+        n_layer, n_embd, n_head = args.n_layer or n_layer, args.n_embd or n_embd, args.n_head or n_head
+        if n_embd % n_head:
+            fail(f"--n_embd {n_embd} is not a multiple of --n_head {n_head}")
+        if args.arch == "gpt2":
+            config = transformers.GPT2Config(
+                n_layer=n_layer, n_embd=n_embd, n_head=n_head, n_positions=args.seq_len, n_ctx=args.seq_len
+            )
+        else:  # SwiGLU of 8/3 the width has as many weights as GPT-2's MLP of 4 times the width
+            config = transformers.LlamaConfig(
+                num_hidden_layers=n_layer, hidden_size=n_embd, num_attention_heads=n_head, tie_word_embeddings=True,
+                intermediate_size=round(n_embd * 8 / 3 / 64) * 64, max_position_embeddings=args.seq_len,
+            )  # fmt: skip
+        config.vocab_size = padded_vocab
+    else:
+        config = load_pretrained(transformers.AutoConfig, args.init_from)
+        if config.model_type not in ("gpt2", "llama"):
+            fail(
+                f"--init_from {args.init_from} is a {config.model_type} model; use one of type gpt2 or llama"
+            )
+        if args.seq_len > config.max_position_embeddings:
+            fail(
+                f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {args.init_from}; "
+                f"use --seq_len {config.max_position_embeddings}"
+            )
+        if (
+            not n_vocab - 3 <= config.vocab_size <= padded_vocab
+        ):  # the base vocabulary, with or without role tokens
+            fail(
+                f"--init_from {args.init_from} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
+                f"with its tokenizer: python prep_data.py --tokenizer {args.init_from} ..."
+            )
+    if config.model_type == "gpt2":
+        config.activation_function = (
+            "gelu_pytorch_tanh"  # gelu_new with a fused kernel: same function, less memory
+        )
+        config.resid_pdrop = config.embd_pdrop = args.dropout
+        config.attn_pdrop = 0.0  # dropout inside attention rules out the fused kernels
+    config.use_cache = True
+    if not args.init_from:
+        return AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=torch.float32)
+    model = load_pretrained(
+        AutoModelForCausalLM,
+        args.init_from,
+        config=config,
+        attn_implementation=attention,
+        dtype=torch.float32,
+    )
+    n_old = config.vocab_size
+    model.resize_token_embeddings(padded_vocab, mean_resizing=False)
+    with torch.no_grad():  # random new rows of a tied head would win the softmax; the mean row never does
+        for weight in {model.get_input_embeddings().weight, model.get_output_embeddings().weight}:
+            weight[n_old:] = weight[:n_old].mean(dim=0)
+    return model
+
+
+def recompute_activations(model) -> None:
+    """Turn gradient checkpointing on, which transformers 5.23 renamed."""
+    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+    enable({"use_reentrant": False})
+
+
+def load_pretrained(auto_class, name: str, **kwargs):
+    """`auto_class.from_pretrained(name)`, a folder or a hub id; one line when it is neither."""
+    try:
+        return auto_class.from_pretrained(name, **kwargs)
+    except (OSError, ValueError) as error:
+        if Path(name).is_dir():
+            fail(f"{name} is not a model folder: {str(error).splitlines()[0]}")
+        fail(f"cannot load {name} from the hub: give a model folder, or check the name and the network")
+
+
+@torch.no_grad()
+def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) -> float:
+    """Refuse to train when packed documents see one another, as they do with some library versions.
+
+    Compares two packed documents with each alone; returns the largest difference relative to the largest value.
+    """
+    rng = np.random.default_rng(0)
+    documents = [(rng.integers(loss_module.n_vocab, size=n), np.arange(n) > 0) for n in (11, 21)]
+    loss_module.eval()
+
+    def run(documents) -> torch.Tensor:
+        rows = Rows(documents, sum(len(ids) for ids, _ in documents), packing=True)
+        batch = rows.micro_batch([0], device)
+        with torch.autocast(torch.device(device).type, precision, enabled=precision != torch.float32):
+            return loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])[
+                0
+            ].float()
+
+    alone = torch.cat([run([document]) for document in reversed(documents)])  # packing puts the longest first
+    difference = ((run(documents) - alone).abs().max() / alone.abs().max()).item()
+    if difference > (1e-3 if precision == torch.float32 else 0.1):
+        fail(
+            f"packed conversations see one another with this attention (difference {difference:.2g}); "
+            "use --no_packing, or another --attn"
+        )
+    return difference
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Optimizer and schedule
+
+
+class MatrixMuon(getattr(torch.optim, "Muon", object)):
+    """Muon (Jordan et al. 2024) over a model's hidden matrices, each in (out, in) order and by itself.
+
+    GPT-2 stores its matrices transposed and q, k and v fused in one; Muon must see three. So it works on views, which
+    share the memory of the weights, and borrows the weights' gradients at each step.
+    """
+
+    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], **settings):
+        """weights: (matrix, is it stored transposed, number of matrices fused along its output)."""
+        self.weights = weights
+        views = [
+            torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])
+        ]
+        super().__init__(views, **settings)
+
+    @staticmethod
+    def split(matrix, transposed: bool, n_fused: int):
+        return (matrix.T if transposed else matrix).chunk(n_fused)
+
+    def step(self, closure=None):
+        gradients = [view for weight, *how in self.weights for view in self.split(weight.grad, *how)]
+        for view, gradient in zip(self.param_groups[0]["params"], gradients):
+            view.grad = gradient
+        return super().step(closure)
+
+    def zero_grad(self, set_to_none: bool = True):
+        super().zero_grad(set_to_none)
+        for weight, *_ in self.weights:
+            weight.grad = None
+
+
+def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
+    """AdamW, its 8-bit form, or Muon for the matrices with AdamW for the rest. Only matrices are decayed."""
+    named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
+    embeddings = {id(model.get_input_embeddings().weight)} | {id(p) for name, p in named if "wpe" in name}
+    matrices = [p for _, p in named if p.ndim >= 2]
+    optimizers = []
+    if args.optim == "muon":
+        if not hasattr(torch.optim, "Muon") or args.precision == "fp16":
+            fail("--optim muon needs torch 2.9 or later, and --bf16 or --fp32; use --optim adamw")
+        is_gpt2 = model.config.model_type == "gpt2"
+        hidden = [
+            (p, is_gpt2, 3 if "c_attn" in name else 1)
+            for name, p in named
+            if p.ndim == 2 and id(p) not in embeddings
+        ]
+        optimizers = [MatrixMuon(hidden, lr=args.muon_lr, weight_decay=args.weight_decay)]
+        matrices = [p for p in matrices if id(p) in embeddings]
+    groups = [
+        {"params": matrices, "weight_decay": args.weight_decay},
+        {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    settings = {"lr": args.lr, "betas": (0.9, 0.95)}
+    if args.optim == "adamw8bit":
+        import bitsandbytes as bnb
+
+        # 8-bit state of embeddings is unstable from scratch (Dettmers et al. 2022, arXiv:2110.02861)
+        manager = bnb.optim.GlobalOptimManager.get_instance()
+        for parameter in matrices:
+            if id(parameter) in embeddings:
+                manager.override_config(parameter, "optim_bits", 32)
+        optimizers.append(bnb.optim.AdamW8bit(groups, **settings))
+    else:
+        optimizers.append(torch.optim.AdamW(groups, fused=matrices[0].is_cuda, **settings))
+    for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
+        group["peak_lr"] = group["lr"]
+    return optimizers
+
+
+def lr_factor(progress: float, warmup: float, schedule: str, floor: float) -> float:
+    """The learning rate as a share of its peak; `progress` and `warmup` are shares of the run, in [0, 1]."""
+    if progress < warmup:
+        return progress / warmup
+    decay = min(1.0, (progress - warmup) / max(1e-9, 1.0 - warmup))
+    if schedule == "cosine":
+        shape = 0.5 * (1.0 + math.cos(math.pi * decay))
+    elif schedule == "linear":
+        shape = 1.0 - decay
+    else:  # wsd: warmup, stable, then down over the last fifth
+        shape = min(1.0, (1.0 - decay) / 0.2)
+    return floor + (1.0 - floor) * shape
+
+
+# ---------------------------------------------------------------------------------------------------------
+# On disk: the chatbot, snapshots, metrics
+
+
+def sync_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def write_atomically(path: Path, content: str | bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    sync_to_disk(temporary)
+    os.replace(temporary, path)
+
+
+@contextlib.contextmanager
+def disk_full_ends_in_one_line(folder: Path, unfinished: Path):
+    """A full disk ends the run with one line; what is complete on disk stays, what is half written goes."""
+    try:
+        yield
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20
+        if not full and "No space left" not in str(error):
+            raise
+        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(
+            missing_ok=True
+        )
+        fail(
+            f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot"
+        )
+
+
+def full_state_dict(accelerator, loss_module) -> dict[str, torch.Tensor]:
+    """The model's weights on the CPU, gathered from all processes, without the tied copy of the embedding."""
+    state = accelerator.get_state_dict(loss_module)
+    prefix = "model."
+    state = {name[len(prefix) :]: weight.cpu().contiguous() for name, weight in state.items()}
+    state.pop("lm_head.weight")
+    return state
+
+
+def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | None = None) -> None:
+    """Write safetensors that transformers loads; the embedding cut to its `n_vocab` real rows."""
+    if n_vocab:
+        embedding = next(name for name in state if name.endswith(("wte.weight", "embed_tokens.weight")))
+        state = {**state, embedding: state[embedding][:n_vocab].contiguous()}
+    temporary = path.with_name(path.name + ".tmp")
+    with disk_full_ends_in_one_line(path.parent, temporary):
+        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+        temporary.chmod(0o644)  # safetensors makes it private
+        sync_to_disk(temporary)
+        os.replace(temporary, path)
+
+
+def create_model_dir(model_dir: Path, model, tokenizer, state, n_vocab: int, first_metrics: dict) -> None:
+    """Create MODEL_DIR complete and loadable, weights last; it appears under its name in one rename where it can."""
+    folder = model_dir if model_dir.exists() else model_dir.with_name(model_dir.name + ".tmp")
+    if folder != model_dir:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = type(model.config)(**{**model.config.to_dict(), "vocab_size": n_vocab})
+    config.architectures, config.dtype = [type(model).__name__], "float32"
+    config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id
+    generation = GenerationConfig(
+        do_sample=True, temperature=0.7, top_p=0.9, max_new_tokens=min(256, config.max_position_embeddings // 2),
+        bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    with disk_full_ends_in_one_line(model_dir.parent, folder if folder != model_dir else folder / "none"):
+        tokenizer.save_pretrained(folder)
+        config.save_pretrained(folder)
+        generation.save_pretrained(folder)
+        write_atomically(folder / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")
+        write_atomically(folder / "metrics.jsonl", json.dumps(first_metrics) + "\n")
+        write_weights(folder / "model.safetensors", state, n_vocab)
+    if folder != model_dir:
+        os.replace(folder, model_dir)
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(2**22), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def rng_state() -> dict:
+    """The state of every generator that a step could draw from, in types that `weights_only` loading admits."""
+    algorithm, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (algorithm, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def set_rng_state(state: dict) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def write_snapshot(
+    model_dir: Path, step: int, state: dict[str, torch.Tensor], trainer_state: dict, keep: int
+) -> None:
+    """Write MODEL_DIR/step-NNNNNN under a temporary name, checksums last, rename it, and keep the newest `keep`."""
+    final = model_dir / f"step-{step:06d}"
+    folder = final.with_name(final.name + ".tmp")
+    for leftover in model_dir.glob("step-*.tmp"):
+        shutil.rmtree(leftover)
+    with disk_full_ends_in_one_line(model_dir, folder):
+        folder.mkdir()
+        write_weights(folder / "model.safetensors", state)
+        torch.save(trainer_state, folder / "trainer_state.pt")
+        sync_to_disk(folder / "trainer_state.pt")
+        checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+        write_atomically(folder / "checksums.json", json.dumps(checksums))
+    shutil.rmtree(final, ignore_errors=True)  # an older snapshot of this step did not verify
+    os.replace(folder, final)
+    sync_to_disk(model_dir)
+    for old in snapshots(model_dir)[keep:]:
+        shutil.rmtree(old)
+
+
+def snapshots(model_dir: Path) -> list[Path]:
+    """The snapshots of a run, newest first."""
+    return sorted((path for path in model_dir.glob("step-*") if path.name[5:].isdigit()), reverse=True)
+
+
+def verifies(snapshot: Path) -> bool:
+    try:
+        checksums = json.loads((snapshot / "checksums.json").read_text())
+        return bool(checksums) and all(
+            sha256(snapshot / name) == digest for name, digest in checksums.items()
+        )
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def find_snapshot(model_dir: Path, resume: str) -> Path | None:
+    """The snapshot to go on from: the newest one that verifies, or the one named by `--resume PATH`."""
+    if resume == "never":
+        return None
+    if resume != "auto":
+        if not verifies(Path(resume)):
+            fail(f"--resume {resume} is not a complete snapshot (a folder step-NNNNNN); use --resume auto")
+        return Path(resume)
+    for snapshot in snapshots(model_dir):
+        if verifies(snapshot):
+            return snapshot
+        print(f"{snapshot} is damaged: passing it over for the one before")
+    return None
+
+
+def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
+    different = [
+        f"{key} {theirs.get(key)} -> {value}" for key, value in mine.items() if theirs.get(key) != value
+    ]
+    if different:
+        fail(
+            f"{model_dir} holds a run that differs in {', '.join(different)}; give another --model_dir, "
+            "or start over in this one with --resume never"
+        )
+
+
+class Metrics:
+    """metrics.jsonl and TensorBoard side by side. Rows after the resumed step are dropped: they will come again."""
+
+    def __init__(self, model_dir: Path, step: int):
+        self.path = model_dir / "metrics.jsonl"
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        rows = [(line, json.loads(line)) for line in lines if line.endswith(b"\n")]
+        write_atomically(self.path, b"".join(line for line, row in rows if row.get("step", -1) <= step))
+        self.rows = [row for _, row in rows if row.get("step", -1) <= step]
+        self.writer = SummaryWriter(str(model_dir / "runs"), purge_step=step + 1 if step else None)
+
+    def log(self, **row) -> None:
+        self.rows.append(row)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        for name, value in row.items():
+            if name != "step" and isinstance(value, (int, float)):
+                self.writer.add_scalar(name, value, row["step"])
+
+
+# ---------------------------------------------------------------------------------------------------------
+# Evaluation, samples, and what the hardware can do
+
+
+@torch.no_grad()
+def evaluate(accelerator, loss_module, rows: Rows, batch_size: int) -> float:
+    """Mean cross-entropy in nats a token, over every supervised token of `rows`."""
+    loss_module.eval()
+    total = torch.zeros((), device=accelerator.device)
+    stride = batch_size * accelerator.num_processes
+    for start in range(0, len(rows), stride):
+        first = start + accelerator.process_index * batch_size
+        mine = list(range(first, min(first + batch_size, len(rows))))
+        # a process without rows runs one for nothing: sharded models need all processes in every forward pass
+        total += loss_module(**rows.micro_batch(mine or [0], accelerator.device)) * bool(mine)
+    return accelerator.reduce(total, "sum").item() / int(rows.learned.sum())
+
+
+@torch.inference_mode()
+def sample_answers(
+    accelerator, loss_module, tokenizer, documents, max_new_tokens: int = 48
+) -> list[tuple[str, str]]:
+    """Greedy answers to held-out prompts, as pairs (prompt, answer)."""
+    model = accelerator.unwrap_model(loss_module).model.eval()
+    samples = []
+    for ids, learned in documents:
+        n_prompt = int(learned.argmax()) if not learned[1] else min(16, len(ids))
+        prompt = torch.from_numpy(ids[:n_prompt][None].astype(np.int64)).to(accelerator.device)
+        room = min(max_new_tokens, model.config.max_position_embeddings - n_prompt)
+        if room < 1:
+            continue
+        with accelerator.autocast():
+            out = model.generate(
+                prompt, attention_mask=torch.ones_like(prompt), do_sample=False, max_new_tokens=room,
+                eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+                suppress_tokens=list(range(len(tokenizer), model.config.vocab_size)) or None,
+            )  # fmt: skip
+        samples.append((tokenizer.decode(ids[:n_prompt]), tokenizer.decode(out[0, n_prompt:])))
+    return samples
+
+
+def matmul_peak(device, precision: torch.dtype) -> float:
+    """The rate of large matrix products on this device in this precision, in FLOP/s: what MFU is a share of."""
+    size = 8192 if torch.device(device).type == "cuda" else 1024
+    a = torch.randn(size, size, device=device).to(precision)
+    best = math.inf
+    for _ in range(6):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()  # .item() waits for the device
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def flops_per_token(model, rows: Rows) -> float:
+    """Training FLOPs a token by the PaLM formula, 6 N + 12 L D T (Chowdhery et al. 2022, appendix B).
+
+    N counts the weights that multiply (no position table); T is the mean length of a document seen by a token, since
+    attention never leaves a document. Recomputation by gradient checkpointing does not count.
+    """
+    config = model.config
+    n_parameters = sum(p.numel() for name, p in model.named_parameters() if "wpe" not in name)
+    lengths = np.array([len(ids) for ids, _ in rows.documents])
+    mean_context = (lengths.astype(float) ** 2).sum() / lengths.sum()
+    return 6 * n_parameters + 12 * config.num_hidden_layers * config.hidden_size * mean_context
+
+
+def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: bool) -> dict[str, float]:
+    """Peak memory of a training step in GiB by part, found on fake tensors: no GPU and no memory needed."""
+    from torch._subclasses.fake_tensor import FakeTensorMode
+    from torch.distributed._tools.mem_tracker import MemTracker
+
+    with FakeTensorMode():
+        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+        if checkpointing:
+            recompute_activations(model)
+        loss_module = NextTokenLoss(model.train(), n_vocab)
+        optimizers = build_optimizers(model, args)
+        N = batch_size * args.seq_len
+        ids = torch.zeros(batch_size, args.seq_len, dtype=torch.long)
+        position_ids, index = torch.arange(args.seq_len).expand_as(ids), torch.arange(N)
+        tracker = MemTracker()
+        tracker.track_external(loss_module, *optimizers)
+        with tracker:
+            for _ in range(2):
+                with torch.autocast("cpu", torch.bfloat16, enabled=args.precision != "fp32"):
+                    loss = loss_module(ids, position_ids, index, ids.flatten(), None)
+                loss.backward()
+                for optimizer in optimizers:
+                    optimizer.step()
+                    optimizer.zero_grad()
+    (parts,) = tracker.get_tracker_snapshot("peak").values()
+    return {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
+
+
+def load_snapshot(accelerator, loss_module, optimizers, snapshot: Path, saved: dict) -> None:
+    """Put weights, optimizer moments, loss scale and random generators back as they were."""
+    model = accelerator.unwrap_model(loss_module).model
+    missing, unexpected = model.load_state_dict(
+        safetensors.torch.load_file(snapshot / "model.safetensors"), strict=False
+    )
+    assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+    for optimizer, saved_optimizer in zip(optimizers, saved["optimizers"]):
+        # the moments are the run's, the settings (--lr, --weight_decay) are this command's
+        optimizer.load_state_dict({**saved_optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
+    if accelerator.scaler:
+        accelerator.scaler.load_state_dict(saved["scaler"])
+    if accelerator.process_index < len(saved["rng"]):
+        set_rng_state(saved["rng"][accelerator.process_index])
+
+
+def refuse_to_overwrite(model_dir: Path, resume: str, fingerprint: dict) -> None:
+    """Without a snapshot to go on from, start only in a folder that is new, or this very run's before its first one."""
+    if resume == "never":
+        for old in (*model_dir.glob("step-*"), model_dir / "runs"):
+            shutil.rmtree(old, ignore_errors=True)
+    elif (model_dir / "metrics.jsonl").exists():
+        first, *later = (model_dir / "metrics.jsonl").read_text().splitlines()
+        refuse_other_run(model_dir, fingerprint, json.loads(first)["run"])
+    elif (model_dir / "model.safetensors").exists():
+        fail(f"{model_dir} holds a model that this script did not train; give another --model_dir")
+
+
+def agree(accelerator, stop: bool, seconds: float) -> tuple[bool, float]:
+    """What any process was told to do, all do; the clock is the slowest one's."""
+    if accelerator.num_processes == 1:
+        return stop, seconds
+    both = (
+        accelerator.gather(torch.tensor([[float(stop), seconds]], device=accelerator.device))
+        .amax(dim=0)
+        .tolist()
+    )
+    return bool(both[0]), both[1]
+
+
+def smaller_micro_batch(micro_batch: int, accelerator, args) -> int:
+    if accelerator.num_processes > 1 or micro_batch == 1:
+        fail(
+            f"out of GPU memory with {micro_batch} row(s) of {args.seq_len} tokens: use --grad_checkpointing on, "
+            "--optim adamw8bit, a smaller --seq_len or a smaller --cfg"
+        )
+    return micro_batch // 2
+
+
+def device_name(device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
+
+
+def write_model_card(model_dir: Path, args, command: str, metrics: Metrics, samples) -> None:
+    """README.md of the chatbot: what it was trained on and how, its loss curve, and answers as they came out."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    train = [(row["step"], row["loss"]) for row in metrics.rows if "loss" in row]
+    validation = [(row["step"], row["val_loss"]) for row in metrics.rows if "val_loss" in row]
+    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
+    for points, label, style in ((train, "training", "-"), (validation, "validation", "o-")):
+        if points:
+            axes.plot(*zip(*points), style, label=label, linewidth=1, markersize=3)
+    axes.set(xlabel="step", ylabel="loss (nats a token)")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    figure.savefig(model_dir / "loss.png.tmp", format="png", dpi=120)
+    plt.close(figure)
+    os.replace(model_dir / "loss.png.tmp", model_dir / "loss.png")
+
+    best_step, best_loss = min(validation, key=lambda point: point[1])
+    manifest = json.loads((Path(args.data_dir) / "manifest.json").read_text())
+    answers = "\n\n".join(f"```text\n{prompt}{answer}\n```" for prompt, answer in samples)
+    write_atomically(
+        model_dir / "README.md",
+        f"""---
+library_name: transformers
+pipeline_tag: text-generation
+---
+# {model_dir.name}
+
+A {metrics.rows[0]["parameters"]:,}-parameter `{args.arch}` chatbot, {"started from " + args.init_from if args.init_from else "trained from scratch"}.
+The weights here are those of step {best_step:,}: validation loss {best_loss:.4f}, perplexity {math.exp(best_loss):.2f}.
+
+![Loss curve](loss.png)
+
+```bash
+{command}
+```
+
+## Data
+
+```json
+{json.dumps({key: value for key, value in manifest.items() if key in ("sources", "counts", "dropped", "tokens")}, indent=1)}
+```
+
+## Greedy answers to held-out prompts at the last evaluation
+
+{answers}
+
+## Limits
+
+It was trained on one data set and repeats what is in it, right or wrong. It knows nothing else, and it has had no
+safety training.
+""",
+    )
+
+
+# ---------------------------------------------------------------------------------------------------------
+# The run
+
+
+def training_step(
+    accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
+) -> tuple[float, float]:
+    """One optimizer step over `step_rows`; returns the mean loss in nats a token and the gradient norm.
+
+    The sum of the losses is divided by the supervised tokens of the whole step, so neither the micro-batch nor the
+    number of processes changes the gradient. A step that is not finite leaves the weights alone.
+    """
+    # --- one training step -------------------------------------------------------------------------------
+    loss_module.train()
+    mine = step_rows[accelerator.process_index :: accelerator.num_processes]
+    n_learned = int(rows.learned[step_rows].sum())
+    loss = torch.zeros((), device=accelerator.device)
+    for start in range(0, len(mine), micro_batch):
+        is_last = start + micro_batch >= len(mine)
+        batch = rows.micro_batch(
+            mine[start : start + micro_batch], accelerator.device, full_width=args.compile
+        )
+        with contextlib.nullcontext() if is_last else accelerator.no_sync(loss_module):
+            micro_loss = loss_module(**batch) / n_learned
+            accelerator.backward(
+                micro_loss * accelerator.num_processes
+            )  # which averages gradients over processes
+        loss += micro_loss.detach()
+    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
+    loss, grad_norm = torch.stack(
+        [accelerator.reduce(loss, "sum"), grad_norm]
+    ).tolist()  # the step's one sync
+    for optimizer in optimizers:
+        if math.isfinite(loss) and (
+            math.isfinite(grad_norm) or accelerator.scaler
+        ):  # the scaler skips by itself
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+        optimizer.zero_grad()
+    return loss, grad_norm
+    # -----------------------------------------------------------------------------------------------------
+
+
+def step_or_out_of_memory(accelerator, *step_arguments) -> tuple[float, float] | None:
+    """`training_step`, or None when the GPU's memory did not suffice; what it held is free on return."""
+    try:
+        return training_step(accelerator, *step_arguments)
+    except torch.OutOfMemoryError:
+        pass
+    for optimizer in step_arguments[1]:
+        optimizer.zero_grad()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+    return None
+
+
+def stop_on_signals() -> list[int]:
+    """Collect SIGINT, SIGTERM and SIGHUP in the returned list instead of dying; a second SIGINT exits at once."""
+    received: list[int] = []
+
+    def note(number, _frame):
+        if number in received and number == signal.SIGINT:
+            os._exit(130)
+        received.append(number)
+        print(
+            f"\n{signal.Signals(number).name}: saving after this step; Ctrl-C again exits at once", flush=True
+        )
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), note)
+    return received
+
+
+def duration(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    return f"{days:.1f} d" if days >= 2 else f"{hours:.1f} h" if hours >= 2 else f"{minutes:.1f} min"
+
+
+def choose_precision(args) -> str:
+    """The precision asked for, else bf16 where the hardware multiplies it fast, else float32."""
+    cuda = torch.cuda.is_available() and not args.cpu
+    if args.fp16:
+        return "fp16" if cuda else fail("--fp16 needs a CUDA GPU; use --bf16 or --fp32")
+    if args.bf16:
+        if cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
+            fail("this GPU has no bf16 (it came with the RTX 30 series); use --fp16 or --fp32")
+        return "bf16"
+    if args.fp32:
+        return "fp32"
+    if cuda:
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+
+
+def git_commit() -> str | None:
+    folder = Path(__file__).resolve().parent
+    result = subprocess.run(
+        ["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
+    )
+    return result.stdout.strip() or None
+
+
+def build_parser() -> argparse.ArgumentParser:
+    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+        pass
+
+    parser = OneLineParser(
+        prog="train.py", description=__doc__, formatter_class=Formatter, allow_abbrev=False
+    )
+    # fmt: off
+    add = parser.add_argument_group("files").add_argument
+    add("--data_dir", default="data", help="folder that prep_data.py wrote")
+    add("--model_dir", required=True, help="folder of this run; the same command, run again, goes on there")
+    add("--resume", default="auto", metavar="auto|never|PATH", help="auto: go on from the newest snapshot; never: start "
+        "over, replacing what the folder holds; PATH: go on from that step-NNNNNN folder")
+
+    add = parser.add_argument_group("model").add_argument
+    add("--cfg", choices=CONFIGS, default="baseline_355m", help="size: tiny for a laptop, small_test 124 M parameters, "
+        "baseline_355m, heavier_420m (505 M in truth)")
+    add("--arch", choices=("gpt2", "llama"), default="gpt2", help="llama: RMSNorm, RoPE and SwiGLU at the same size")
+    add("--n_layer", type=positive, help="number of blocks, instead of what --cfg says")
+    add("--n_embd", type=positive, help="width of a token's vector, instead of what --cfg says")
+    add("--n_head", type=positive, help="attention heads, instead of what --cfg says; they divide --n_embd")
+    add("--init_from", metavar="MODEL", help="start from these weights, not from scratch: gpt2-medium, another hub id, "
+        "or a folder such as checkpoints/base; --cfg is then not used")
+    add("--dropout", type=float, default=0.0, help="share of activations dropped; 0.1 helps when few rows are seen often")
+
+    add = parser.add_argument_group("batch").add_argument
+    add("--seq_len", type=positive, default=1024, help="tokens in a row; memory and time grow with it")
+    add("--batch_size", type=positive, default=8, help="rows in one forward pass; when memory runs out, halve it and "
+        "double --grad_accum")
+    add("--grad_accum", type=positive, default=4, help="forward passes in one optimizer step; tokens a step = "
+        "batch_size x grad_accum x seq_len, over all processes together")
+    add("--no_packing", action="store_true", help="one padded conversation a row, instead of several that do not see one "
+        "another: slower, same mathematics")
+    add("--loss_on", choices=("answers", "all"), default="answers", help="learn the assistant's answers, or every token; "
+        "plain text is always learned whole")
+
+    add = parser.add_argument_group("limits; the first one reached ends the run (without any: 3 epochs)").add_argument
+    add("--max_steps", type=positive, help="optimizer steps")
+    add("--epochs", type=float, help="passes over the training set; beyond 20 a model mostly learns it by heart")
+    add("--max_hours", type=float, help="hours, evaluation and saving included; the learning rate comes down in time")
+    add("--patience", type=positive, help="evaluations in a row without a better validation loss")
+
+    add = parser.add_argument_group("optimizer").add_argument
+    add("--optim", choices=("adamw", "adamw8bit", "muon"), default="adamw", help="adamw8bit saves 6 bytes a parameter; "
+        "muon needs fewer steps from scratch (its embeddings are AdamW's)")
+    add("--lr", type=float, help="peak learning rate; by default 5e-5 with --init_from, else by --cfg: "
+        + ", ".join(f"{name} {lr:g}" for name, (*_, lr) in CONFIGS.items()))
+    add("--muon_lr", type=float, default=0.02, help="peak learning rate of the matrices with --optim muon")
+    add("--warmup_steps", type=int, help="steps in which the learning rate rises; by default 5 %% of the run, at most 2000")
+    add("--schedule", choices=("cosine", "linear", "wsd"), default="cosine", help="how it falls; wsd: level until the "
+        "last fifth")
+    add("--min_lr_ratio", type=float, default=0.1, help="the floor that it falls to, as a share of the peak")
+    add("--weight_decay", type=float, default=0.1, help="pull of the matrices toward zero; more of it against overfitting")
+    add("--grad_clip", type=float, default=1.0, help="largest gradient norm; lower it against loss spikes")
+    add("--seed", type=int, default=1337, help="of the weights and of the order of the rows")
+
+    group = parser.add_argument_group("speed and memory")
+    add, add_precision = group.add_argument, group.add_mutually_exclusive_group().add_argument
+    add_precision("--bf16", action="store_true", help="bfloat16 arithmetic on float32 weights; what you get unasked where "
+                  "the hardware has it")
+    add_precision("--fp16", action="store_true", help="float16 with loss scaling, for GPUs before the RTX 30 series")
+    add_precision("--fp32", action="store_true", help="float32 throughout: slowest, for comparing")
+    add("--attn", choices=("auto", "documents", "sdpa", "eager"), default="auto", help="documents: each one by itself (auto "
+        "where possible); or transformers' own sdpa or eager with a mask")
+    add("--use_flash_attn", action="store_true", help="take the kernel of the flash-attn package, where it is installed")
+    add("--grad_checkpointing", choices=("on", "off"), default="off", help="on: compute activations twice and keep a "
+        "fraction of them, for a third more time")
+    add("--compile", action="store_true", help="torch.compile: faster steps after a minute of compiling, for long runs")
+    add("--cpu", action="store_true", help="leave the GPU alone")
+    add("--vram_gb", type=float, help="hold a larger card to this many GiB, and plan for it; by default the card's own")
+
+    add = parser.add_argument_group("log, evaluation, snapshots").add_argument
+    add("--log_every", type=positive, default=10, help="steps between lines")
+    add("--eval_every", type=positive, default=500, help="steps between evaluations")
+    add("--save_every", type=positive, default=500, help="steps between snapshots: what a power cut costs")
+    add("--keep", type=positive, default=2, help="snapshots kept, of 12 bytes a parameter each")
+    add("--dry_run", action="store_true", help="print the plan with the predicted memory, and stop")
+    # fmt: on
+    return parser
+
+
+def positive(text: str) -> int:
+    if not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    args = build_parser().parse_args(argv)
+    started = time.perf_counter()
+    data_dir, model_dir = Path(args.data_dir), Path(args.model_dir)
+    if not (data_dir / "manifest.json").exists():
+        state = "is not complete" if data_dir.exists() else "does not exist"
+        fail(
+            f"the data folder {data_dir} {state}; make it with: python prep_data.py --dataset ... --out_dir {data_dir}"
+        )
+    args.precision = choose_precision(args)
+    args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
+    transformers.logging.set_verbosity_error()
+    accelerator = accelerate.Accelerator(
+        mixed_precision="no" if args.precision == "fp32" else args.precision, cpu=args.cpu
+    )
+    device, say, is_main = accelerator.device, accelerator.print, accelerator.is_main_process
+    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
+    torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
+    torch.manual_seed(args.seed)
+    vram_gb = None
+    if device.type == "cuda":
+        vram_gb = torch.cuda.get_device_properties(device).total_memory / 2**30
+        if args.vram_gb and args.vram_gb < vram_gb:
+            torch.cuda.set_per_process_memory_fraction(args.vram_gb / vram_gb, device)
+    vram_gb = args.vram_gb or vram_gb
+
+    # data
+    tokenizer = AutoTokenizer.from_pretrained(data_dir / "tokenizer")
+    n_vocab = len(tokenizer)
+    read = (args.seq_len, n_vocab, tokenizer.eos_token_id, args.loss_on == "all")
+    documents, counts, data_sha = read_documents(data_dir / "train_tokenized.jsonl", *read)
+    val_documents, _, _ = read_documents(data_dir / "val_tokenized.jsonl", *read)
+    if not documents or not val_documents:
+        fail(
+            f"{data_dir} has no supervised token in its {'validation' if documents else 'training'} rows that fits "
+            f"--seq_len {args.seq_len}; raise it, or make the data again"
+        )
+    rows, val_rows = (Rows(part, args.seq_len, not args.no_packing) for part in (documents, val_documents))
+
+    # model
+    varlen = (
+        find_varlen_kernel(args.use_flash_attn)
+        if device.type == "cuda" and args.precision != "fp32"
+        else None
+    )
+    if args.use_flash_attn and device.type != "cuda":
+        say("--use_flash_attn needs a CUDA GPU: going on with sdpa")
+    attention = args.attn
+    if attention == "auto":
+        attention = "documents" if varlen or device.type == "cpu" else "sdpa"
+    model = build_model(args, n_vocab, attention)
+    n_parameters = sum(p.numel() for p in model.parameters()) - (
+        (model.get_input_embeddings().num_embeddings - n_vocab) * model.config.hidden_size
+    )
+    if args.grad_checkpointing == "on":
+        recompute_activations(model)
+    loss_module = NextTokenLoss(model, n_vocab, varlen).to(device)
+    if not args.no_packing:
+        check_isolation(loss_module, device, dtype)
+
+    # plan
+    rows_per_step = args.batch_size * args.grad_accum
+    if rows_per_step % accelerator.num_processes:
+        fail(
+            f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
+        )
+    epochs = args.epochs or (None if args.max_steps or args.max_hours else 3.0)
+    max_steps = min(
+        args.max_steps or math.inf, math.ceil(epochs * len(rows) / rows_per_step) if epochs else math.inf
+    )
+    warmup_steps = min(2000, max_steps // 20) if args.warmup_steps is None else args.warmup_steps
+    warmup = 0.05 if math.isinf(max_steps) else warmup_steps / max_steps
+    say(
+        f"model      {n_parameters:,} parameters ({args.arch}, {model.config.num_hidden_layers} layers x "
+        f"{model.config.hidden_size}), {args.precision}, attention {attention}, on {device_name(device)}"
+    )
+    say(
+        f"data       {len(documents):,} documents, {int(rows.tokens.sum()):,} tokens, {int(rows.learned.sum()):,} learned, "
+        f"in {len(rows):,} rows of {args.seq_len} ({rows.tokens.sum() / len(rows) / args.seq_len:.0%} full)"
+        + "".join(f"; {count:,} {name}" for name, count in counts.items() if count)
+    )
+    say(
+        f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
+        f"{rows_per_step * args.seq_len:,} tokens"
+    )
+    if math.isinf(max_steps):
+        say(f"run        {args.max_hours} hours")
+    else:
+        n_epochs = max_steps * rows_per_step / len(rows)
+        say(
+            f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs"
+            + (f", at most {args.max_hours} hours" if args.max_hours else "")
+        )
+        if n_epochs > 20:
+            say(
+                f"warning: {n_epochs:,.0f} epochs over the same {len(documents):,} documents: beyond 20 a model mostly "
+                "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
+            )
+    snapshot_gb = n_parameters * 12 / 1e9
+    if args.dry_run or args.vram_gb:
+        memory = predict_memory(model.config, args, n_vocab, args.batch_size, args.grad_checkpointing == "on")
+        total = memory.pop("Total", None) or sum(memory.values())
+        say(
+            "memory     "
+            + " + ".join(f"{name} {gb:.2f}" for name, gb in memory.items() if gb >= 0.005)
+            + f" = {total:.2f} GiB predicted peak"
+            + (f", {'fits' if total < vram_gb * 0.94 else 'does not fit'} {vram_gb:g} GiB" if vram_gb else "")
+        )
+        say(
+            f"disk       {snapshot_gb * (args.keep + 1) + 2 * snapshot_gb / 3:.1f} GB for {args.keep} snapshots and the best model"
+        )
+        if args.dry_run:
+            return
+
+    peak_flops, token_flops = matmul_peak(device, dtype), flops_per_token(model, rows)
+
+    # a fresh start, or the newest snapshot
+    fingerprint = {
+        "data": data_sha[:16], "model": f"{args.arch} {model.config.num_hidden_layers}x{model.config.hidden_size}"
+        f"x{model.config.num_attention_heads}, {n_vocab} tokens", "--init_from": args.init_from,
+        "--seq_len": args.seq_len, "rows a step": rows_per_step, "packing": not args.no_packing,
+        "--loss_on": args.loss_on, "--optim": args.optim, "--seed": args.seed,
+    }  # fmt: skip
+    optimizers = build_optimizers(model, args)
+    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+    state = {
+        "step": 0, "best_val_loss": math.inf, "best_step": 0, "evaluations_without_gain": 0, "last_eval_step": -1,
+        "seconds": 0.0, "skipped_steps": 0, "micro_batch": args.batch_size,
+    }  # fmt: skip
+    snapshot = find_snapshot(model_dir, args.resume)
+    if snapshot:
+        saved = torch.load(snapshot / "trainer_state.pt", weights_only=True, map_location="cpu")
+        refuse_other_run(model_dir, fingerprint, saved["run"])
+        state = saved["state"]
+        load_snapshot(accelerator, loss_module, optimizers, snapshot, saved)
+        say(f"resume     from {snapshot}")
+    elif is_main:
+        refuse_to_overwrite(model_dir, args.resume, fingerprint)
+        first_metrics = {
+            "run": fingerprint, "arguments": vars(args), "parameters": n_parameters, "git_commit": git_commit(),
+            "hardware": device_name(device), "processes": accelerator.num_processes, "python": platform.python_version(),
+            "torch": torch.__version__, "transformers": transformers.__version__, "accelerate": accelerate.__version__,
+        }  # fmt: skip
+        create_model_dir(
+            model_dir, model, tokenizer, full_state_dict(accelerator, loss_module), n_vocab, first_metrics
+        )
+    accelerator.wait_for_everyone()
+    metrics = Metrics(model_dir, state["step"]) if is_main else None
+    if args.compile:
+        model.base_model.compile()
+    say(
+        f"speed      MFU is a share of {peak_flops / 1e12:.2f} TFLOP/s, measured here with {args.precision} matrices; "
+        f"ready after {time.perf_counter() - started:.1f} s\n"
+    )
+    command = "python train.py " + shlex.join(argv)
+    signals = stop_on_signals()
+    budget = args.max_hours * 3600 if args.max_hours else math.inf
+    loop_began, seconds_before = time.perf_counter(), state["seconds"]
+    wrap_up = 0.0  # seconds that a last evaluation and snapshot take, as measured
+    recent_losses, bad_in_a_row, saved_step = deque(maxlen=50), 0, state["step"] if snapshot else 0
+    train_seconds, train_tokens, train_steps, samples = 0.0, 0, 0, []
+
+    for step in itertools.count(state["step"]):
+        state["step"] = step
+        stop, state["seconds"] = agree(
+            accelerator, bool(signals), seconds_before + time.perf_counter() - loop_began
+        )
+        finished = step >= max_steps or state["seconds"] + wrap_up >= budget
+        paused = time.perf_counter()
+
+        if (finished or step % args.eval_every == 0) and state["last_eval_step"] != step:
+            val_loss = evaluate(accelerator, loss_module, val_rows, args.batch_size)
+            better = val_loss < state["best_val_loss"]
+            state["last_eval_step"] = step
+            state["evaluations_without_gain"] = 0 if better else state["evaluations_without_gain"] + 1
+            if better:
+                state["best_val_loss"], state["best_step"] = val_loss, step
+                weights = full_state_dict(accelerator, loss_module)
+                if is_main:
+                    write_weights(model_dir / "model.safetensors", weights, n_vocab)
+            finished = finished or state["evaluations_without_gain"] >= (args.patience or math.inf)
+            say(
+                f"eval  {step:>6} | val loss {val_loss:.4f} | perplexity {math.exp(min(val_loss, 700)):,.2f}"
+                + (
+                    " | best so far"
+                    if better
+                    else f" | best {state['best_val_loss']:.4f} at step {state['best_step']}"
+                )
+                + (f" | ln(vocabulary) {math.log(n_vocab):.4f}" if step == 0 and not args.init_from else "")
+            )
+            if is_main:
+                metrics.log(step=step, val_loss=val_loss, perplexity=math.exp(min(val_loss, 700)))
+                samples = sample_answers(accelerator, loss_module, tokenizer, val_documents[:3])
+                for number, (prompt, answer) in enumerate(samples):
+                    say(f"      {prompt!r} -> {answer!r}")
+                    metrics.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", step)
+
+        if (finished or stop or step % args.save_every == 0) and step != saved_step:
+            weights, rng = full_state_dict(accelerator, loss_module), gather_object([rng_state()])
+            if is_main:
+                saved = {
+                    "run": fingerprint,
+                    "state": state,
+                    "rng": rng,
+                    "optimizers": [o.state_dict() for o in optimizers],
+                    "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+                }
+                write_snapshot(model_dir, step, weights, saved, args.keep)
+            saved_step = step
+        wrap_up = max(wrap_up, 1.2 * (time.perf_counter() - paused))
+        if finished or stop:
+            break
+
+        step_began = time.perf_counter()
+        progress = max((step + 1) / max_steps, min(1.0, state["seconds"] / max(1e-9, budget - wrap_up)))
+        factor = lr_factor(progress, warmup, args.schedule, args.min_lr_ratio)
+        step_rows = rows.of_step(step, rows_per_step, args.seed)
+        while not (
+            result := step_or_out_of_memory(
+                accelerator, loss_module, optimizers, rows, step_rows, state["micro_batch"], factor, args
+            )
+        ):
+            state["micro_batch"] = smaller_micro_batch(state["micro_batch"], accelerator, args)
+            say(
+                f"out of GPU memory: from here {state['micro_batch']} rows x "
+                f"{math.ceil(rows_per_step / state['micro_batch'])}, the same step again, the same mathematics"
+            )
+        loss, grad_norm = result
+        train_seconds += time.perf_counter() - step_began
+        train_tokens += int(rows.tokens[step_rows].sum())
+        train_steps += 1
+
+        if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):
+            bad_in_a_row = 0
+            if len(recent_losses) >= 20 and loss > 1.5 * statistics.median(recent_losses):
+                say(
+                    f"loss spike at step {step}: {loss:.4f}, the median of the last {len(recent_losses)} was "
+                    f"{statistics.median(recent_losses):.4f}"
+                )
+            recent_losses.append(loss)
+        else:
+            bad_in_a_row += 1
+            state["skipped_steps"] += 1
+            kept = model_dir / f"bad-step-{step:06d}.json"
+            if is_main:
+                batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
+                write_atomically(
+                    kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch})
+                )
+            say(f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}")
+            if bad_in_a_row >= BAD_STEPS_ALLOWED:
+                fail(
+                    f"{bad_in_a_row} steps in a row were not finite: lower --lr (now {args.lr:g}), use --bf16 rather than "
+                    f"--fp16, or look at {kept}; the last snapshot is intact",
+                    code=1,
+                )
+
+        if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
+            tokens_per_s = train_tokens / train_seconds
+            row = {"step": step + 1, "loss": loss, "lr": args.lr * factor, "grad_norm": grad_norm,
+                   "tokens_per_s": tokens_per_s, "mfu": tokens_per_s * token_flops / peak_flops,
+                   "epoch": (step + 1) * rows_per_step / len(rows)}  # fmt: skip
+            eta = (max_steps - step - 1) * train_seconds / train_steps
+            say(
+                f"step  {step + 1:>6}/{max_steps} | loss {loss:.4f} | lr {row['lr']:.1e} | norm {grad_norm:.2f} | "
+                f"{1000 * train_seconds / train_steps:.0f} ms | {tokens_per_s:,.0f} tok/s | MFU {row['mfu']:.0%}"
+                + (f" | {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if device.type == "cuda" else "")
+                + f" | eta {duration(min(eta, budget - state['seconds']))}",
+                flush=True,
+            )
+            if is_main:
+                metrics.log(**row)
+            train_seconds, train_tokens, train_steps = 0.0, 0, 0
+
+    if is_main:
+        metrics.writer.close()
+        write_model_card(model_dir, args, command, metrics, samples)
+    if not finished:
+        say(f"saved at step {step}. Go on with:\n\n    {command}\n")
+        return
+    say(
+        f"\ndone: {step:,} steps in {duration(state['seconds'])}; best validation loss {state['best_val_loss']:.4f}, "
+        f"perplexity {math.exp(state['best_val_loss']):.2f}, at step {state['best_step']}"
+        + (f"; {state['skipped_steps']} steps skipped" if state["skipped_steps"] else "")
+        + f"\n\n    python inference.py --model_dir {model_dir}\n"
+    )
+
+
+if __name__ == "__main__":
+    main()
