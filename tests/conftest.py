@@ -1,0 +1,108 @@
+"""What the tests share: made-up conversations, the data folder that prep_data.py makes of them, a trained chatbot."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches out; those of the hub path set their own
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+# a model and a batch small enough that a run takes a second
+SMALL = [
+    "--cfg",
+    "tiny",
+    "--n_layer",
+    "2",
+    "--n_embd",
+    "64",
+    "--n_head",
+    "2",
+    "--seq_len",
+    "64",
+    "--fp32",
+    "--cpu",
+]
+BATCH = ["--batch_size", "4", "--grad_accum", "2", "--lr", "3e-3"]
+
+
+def conversations() -> list[dict]:
+    """Made-up countries with made-up capitals: 30 facts in four wordings, and two-turn conversations about them."""
+    heads, tails = ("Ka", "Lo", "Mi", "Tu", "Re", "Va"), ("na", "rin", "dolia", "bel", "stan")
+    rows = []
+    for i, name in enumerate(head + tail for head in heads for tail in tails):
+        capital = f"{tails[i % 5].title()}{heads[i * 7 % 6].lower()}burg"
+        answer = f"The capital of {name} is {capital}."
+        questions = (f"What is the capital of {name}?", f"capital of {name}", f"Tell me the capital of {name}.",
+                     f"Which city is the capital of {name}?")  # fmt: skip
+        turns = [[("user", question), ("assistant", answer)] for question in questions]
+        if i % 3 == 0:
+            turns.append(
+                [
+                    *turns[0],
+                    ("user", "How many letters has it?"),
+                    ("assistant", f"{capital} has {len(capital)} letters."),
+                ]
+            )
+        rows += [{"system": "", "messages": [{"role": r, "content": c} for r, c in turn]} for turn in turns]
+    return rows
+
+
+def write_jsonl(path: Path, rows) -> Path:
+    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
+    return path
+
+
+def run_script(*command: str, **kwargs) -> subprocess.CompletedProcess:
+    """Run one of the project's scripts as a user does and capture what it says."""
+    kwargs = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **kwargs}
+    return subprocess.run([sys.executable, *map(str, command)], **kwargs)
+
+
+@pytest.fixture(scope="session")
+def chat_data(tmp_path_factory) -> Path:
+    """A complete data folder made by prep_data.py, with its own tokenizer of 400 tokens."""
+    import prep_data
+
+    folder = tmp_path_factory.mktemp("data")
+    source = write_jsonl(folder / "source.jsonl", conversations())
+    prep_data.main(["--dataset", str(source), "--out_dir", str(folder / "out"), "--train_tokenizer", "400",
+                    "--val_fraction", "0.1", "--seq_len", "64"])  # fmt: skip
+    return folder / "out"
+
+
+@pytest.fixture(scope="session")
+def chatbot(tmp_path_factory, chat_data) -> Path:
+    """A model folder that train.py wrote after a few seconds of training."""
+    import train
+
+    folder = tmp_path_factory.mktemp("checkpoints") / "bot"
+    train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--epochs", "40"])
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were():
+    """train.main installs signal handlers; a test must not leave them to the next one."""
+    numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+    before = [signal.getsignal(number) for number in numbers]
+    yield
+    for number, handler in zip(numbers, before):
+        signal.signal(number, handler)
+
+
+def mistake(capsys, main, argv) -> str:
+    """Run `main(argv)`, which must end in exit code 2 with one line; returns the line."""
+    with pytest.raises(SystemExit) as ended:
+        main([str(arg) for arg in argv])
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert ended.value.code == 2
+    assert len(lines) == 1, lines
+    return lines[0]

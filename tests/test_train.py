@@ -1,0 +1,646 @@
+"""train.py: the mathematics is exact, nothing hurts a run, and every printed number is what its label says."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from accelerate import Accelerator
+from conftest import BATCH, ROOT, SMALL, mistake, run_script
+from safetensors.torch import load_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
+
+import train
+
+
+def arguments(*extra: str):
+    args = train.build_parser().parse_args(["--model_dir", "unused", *SMALL, *BATCH, *extra])
+    args.precision = "fp32"
+    return args
+
+
+def uneven_documents(n: int = 48, n_vocab: int = 100) -> list:
+    """Documents of 3 to 40 random tokens with 1 to 30 of them learned."""
+    rng = np.random.default_rng(0)
+    documents = []
+    for length in rng.integers(3, 40, size=n):
+        learned = np.arange(length) >= rng.integers(1, length)
+        documents.append((rng.integers(n_vocab, size=length, dtype=np.int32), learned))
+    return documents
+
+
+def gradients(micro_batch: int, attention: str = "documents", packing: bool = True, checkpointing: bool = False):
+    """Loss and gradients of one optimizer step over all rows of `uneven_documents`, by train.py's own step."""
+    torch.manual_seed(0)
+    args = arguments()
+    args.grad_clip = math.inf
+    model = train.build_model(args, 100, attention)
+    if checkpointing:
+        train.recompute_activations(model)
+    rows = train.Rows(uneven_documents(), 64, packing)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+    optimizer.param_groups[0]["peak_lr"] = 0.0
+    kept = {}
+    optimizer.zero_grad = lambda: kept.update((name, p.grad.clone()) for name, p in model.named_parameters())
+    accelerator = Accelerator(cpu=True)
+    step_rows = list(range(len(rows)))
+    loss, _ = train.training_step(
+        accelerator, train.NextTokenLoss(model, 100), [optimizer], rows, step_rows, micro_batch, 1.0, args
+    )
+    return loss, kept
+
+
+def same(one, other, tolerance: float = 1e-5) -> None:
+    assert one[0] == pytest.approx(other[0], rel=tolerance)
+    for name, gradient in one[1].items():
+        assert (gradient - other[1][name]).abs().max() <= tolerance * other[1][name].abs().max(), name
+
+
+# --- the loss and its gradient -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("micro_batch", [2, 4, 16])
+def test_accumulation_does_not_change_the_gradient(micro_batch):
+    same(gradients(micro_batch), gradients(1))
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+@pytest.mark.parametrize("attention", ["documents", "sdpa", "eager"])
+def test_packing_does_not_change_the_gradient(attention, checkpointing):
+    same(gradients(4, attention, checkpointing=checkpointing), gradients(1, "sdpa", packing=False))
+
+
+@pytest.mark.parametrize("attention", ["documents", "sdpa", "eager"])
+def test_packed_logits_equal_those_of_each_document_alone(attention):
+    torch.manual_seed(0)
+    model = train.build_model(arguments(), 100, attention).eval()
+    loss_module = train.NextTokenLoss(model, 100)
+    documents = uneven_documents()
+    packed = train.Rows(documents, 64, True)
+    with torch.no_grad():
+        for row in range(4):
+            batch = packed.micro_batch([row], "cpu")
+            hidden = loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])
+            logits, start = model.lm_head(hidden)[0], 0
+            for number in packed.rows[row]:
+                ids = torch.from_numpy(documents[number][0][None]).long()
+                alone = model(ids, use_cache=False).logits[0]
+                assert (logits[start : start + len(alone)] - alone).abs().max() <= 1e-5
+                start += len(alone)
+
+
+def test_loss_is_the_plain_cross_entropy_over_all_learned_tokens():
+    torch.manual_seed(0)
+    model = train.build_model(arguments(), 100, "sdpa")
+    total, count = 0.0, 0
+    for ids, learned in uneven_documents():
+        labels = torch.from_numpy(np.where(learned, ids, -100)).long()
+        logits = model(torch.from_numpy(ids[None]).long(), use_cache=False).logits[0, :-1, :100]
+        total = total + F.cross_entropy(logits, labels[1:], reduction="sum")
+        count += int(learned[1:].sum())
+    (total / count).backward()
+    same(gradients(4), (float(total / count), {name: p.grad for name, p in model.named_parameters()}))
+
+
+def test_chunked_cross_entropy_equals_the_plain_one(monkeypatch):
+    monkeypatch.setattr(train, "LOGITS_PER_CHUNK", 128 * 7)  # 7 tokens at a time, the last chunk shorter
+    torch.manual_seed(0)
+    hidden, weight = torch.randn(45, 16, requires_grad=True), torch.randn(128, 16, requires_grad=True)
+    targets = torch.randint(0, 100, (45,))
+    (train.ChunkedCrossEntropy.apply(hidden, weight, targets, 100) * 0.5).backward()
+    ours = hidden.grad.clone(), weight.grad.clone()
+    hidden.grad = weight.grad = None
+    (F.cross_entropy((hidden @ weight.T)[:, :100], targets, reduction="sum") * 0.5).backward()
+    torch.testing.assert_close(ours, (hidden.grad, weight.grad), rtol=1e-5, atol=1e-5)
+    assert ours[1][100:].abs().max() == 0, "rows that only pad the vocabulary learn nothing"
+
+
+def test_two_processes_train_the_same_model_as_one(chat_data, tmp_path):
+    common = ["--data_dir", chat_data, *SMALL, *BATCH, "--max_steps", "4", "--log_every", "1"]
+    one, two = tmp_path / "one", tmp_path / "two"
+    train.main([str(arg) for arg in (*common, "--model_dir", one)])
+    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
+              "--mixed_precision", "no", "--dynamo_backend", "no", "train.py"]  # fmt: skip
+    done = run_script(*launch, *common, "--model_dir", two, env={**os.environ, "OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    losses = [[row["loss"] for row in metrics(folder) if "loss" in row] for folder in (one, two)]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    weights = [load_file(folder / "step-000004" / "model.safetensors") for folder in (one, two)]
+    for name, weight in weights[0].items():
+        assert (weight - weights[1][name]).norm() <= 1e-4 * weight.norm(), name
+
+
+def test_isolation_check_refuses_attention_that_leaks(chat_data, tmp_path, capsys, monkeypatch):
+    def leaking(self, input_ids, position_ids, cu_seqlens):
+        return self.model.base_model(input_ids, position_ids=position_ids, use_cache=True).last_hidden_state
+
+    monkeypatch.setattr(train.NextTokenLoss, "hidden_states", leaking)
+    argv = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", *SMALL, *BATCH, "--attn", "sdpa"]
+    assert "see one another" in mistake(capsys, train.main, argv)
+
+
+def test_packing_fills_rows_and_loses_nothing():
+    lengths = np.random.default_rng(0).integers(1, 33, size=500).tolist()
+    rows = train.pack(lengths, 64)
+    assert sorted(i for row in rows for i in row) == list(range(500))
+    assert max(sum(lengths[i] for i in row) for row in rows) <= 64
+    assert len(rows) <= 1.02 * sum(lengths) / 64
+
+
+def test_a_conversation_is_cut_after_a_complete_answer_and_text_is_split(tmp_path):
+    chat = {"input_ids": [5, 6, 7, 0, 5, 6, 8, 9, 0], "labels": [-100, -100, 7, 0, -100, -100, 8, 9, 0]}
+    text = {"input_ids": [9, 8, 7, 6, 5, 4, 3, 0], "labels": [9, 8, 7, 6, 5, 4, 3, 0]}
+    too_long = {"input_ids": [5, 5, 5, 5, 5, 5, 5, 5, 0], "labels": [-100] * 8 + [0]}
+    path = tmp_path / "rows.jsonl"
+    path.write_text("\n".join(json.dumps(row) for row in (chat, text, too_long)))
+    documents, counts, _ = train.read_documents(path, 6, 10, 0, learn_all=False)
+    assert [ids.tolist() for ids, _ in documents] == [[5, 6, 7, 0], [9, 8, 7, 6, 5, 4], [3, 0]]
+    assert [learned.tolist() for _, learned in documents[:1]] == [[False, False, True, True]]
+    assert counts == {"conversations cut": 1, "conversations too long": 1}
+    documents, *_ = train.read_documents(path, 9, 10, 0, learn_all=True)
+    assert all(learned[1:].all() for _, learned in documents)
+
+
+# --- a run, its numbers and its folder ----------------------------------------------------------------------
+
+
+def metrics(folder: Path) -> list[dict]:
+    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+
+
+def test_the_folder_is_a_chatbot_for_any_hugging_face_tool(chatbot):
+    model, tokenizer = AutoModelForCausalLM.from_pretrained(chatbot), AutoTokenizer.from_pretrained(chatbot)
+    assert isinstance(model, GPT2LMHeadModel)
+    assert model.config.vocab_size == len(tokenizer) == 400, "the padding of the vocabulary is not written out"
+    assert model.generation_config.eos_token_id == tokenizer.eos_token_id
+    question = [{"role": "user", "content": "What is the capital of Kana?"}]
+    ids = tokenizer.apply_chat_template(question, add_generation_prompt=True, return_tensors="pt", return_dict=True)
+    out = model.generate(**ids, do_sample=False, max_new_tokens=40)[0]
+    assert tokenizer.decode(out[ids["input_ids"].shape[1] :]) == "The capital of Kana is Naka" + "burg.<|endoftext|>"
+    card = (chatbot / "README.md").read_text()
+    assert "library_name: transformers" in card and "loss.png" in card and (chatbot / "loss.png").stat().st_size > 5000
+
+
+def test_printed_perplexity_is_that_of_all_validation_tokens(chatbot, chat_data):
+    """An independent count with the plain library on the exported model."""
+    model = AutoModelForCausalLM.from_pretrained(chatbot)
+    total, count = 0.0, 0
+    for line in (chat_data / "val_tokenized.jsonl").read_text().splitlines():
+        row = {name: torch.tensor([ids]) for name, ids in json.loads(line).items()}
+        n = int((row["labels"] != -100).sum())
+        with torch.no_grad():
+            total += model(**row).loss.item() * n
+        count += n
+    best = min((row for row in metrics(chatbot) if "val_loss" in row), key=lambda row: row["val_loss"])
+    assert best["val_loss"] == pytest.approx(total / count, rel=1e-5)
+    assert best["perplexity"] == pytest.approx(math.exp(total / count), rel=1e-5)
+
+
+def test_tensorboard_and_metrics_hold_loss_perplexity_and_learning_rate(chatbot):
+    first, *rows = metrics(chatbot)
+    assert {"arguments", "hardware", "torch", "transformers", "git_commit", "parameters"} <= first.keys()
+    events = EventAccumulator(str(chatbot / "runs"))
+    events.Reload()
+    for name in ("loss", "val_loss", "perplexity", "lr", "tokens_per_s"):
+        logged = [row[name] for row in rows if name in row]
+        assert [event.value for event in events.Scalars(name)] == pytest.approx(logged)
+    assert events.Tags()["tensors"], "the sample answers"
+
+
+def test_overfits_one_batch(chat_data, tmp_path):
+    few = tmp_path / "few"
+    shutil.copytree(chat_data, few)
+    lines = (few / "train_tokenized.jsonl").read_text().splitlines()[:8]
+    (few / "train_tokenized.jsonl").write_text("\n".join(lines) + "\n")
+    train.main(["--data_dir", str(few), "--model_dir", str(tmp_path / "run"), *SMALL, *BATCH, "--max_steps", "150"])
+    assert [row["loss"] for row in metrics(tmp_path / "run") if "loss" in row][-1] < 0.01
+
+
+def test_first_ten_losses_are_pinned(chat_data, tmp_path, record_property):
+    argv = [
+        "--data_dir",
+        chat_data,
+        "--model_dir",
+        tmp_path / "run",
+        *SMALL,
+        *BATCH,
+        "--max_steps",
+        "10",
+        "--log_every",
+        "1",
+    ]
+    train.main([str(arg) for arg in argv])
+    losses = [row["loss"] for row in metrics(tmp_path / "run") if "loss" in row]
+    pinned = [6.0, 5.0]
+    assert losses == pytest.approx(pinned, rel=2e-3)
+
+
+def test_plan_tells_the_epochs_and_warns_beyond_twenty(chat_data, tmp_path, capsys):
+    argv = ["--data_dir", str(chat_data), "--model_dir", str(tmp_path / "run"), *SMALL, *BATCH, "--dry_run"]
+    train.main([*argv, "--max_steps", "10000"])
+    said = capsys.readouterr().out
+    n_rows = int(re.search(r"in (\d+) rows of 64", said).group(1))
+    assert f"10,000 steps = {10000 * 8 / n_rows:,.1f} epochs" in said
+    assert "warning" in said
+    train.main([*argv, "--epochs", "3"])
+    assert "warning" not in capsys.readouterr().out
+    assert not (tmp_path / "run").exists(), "a dry run writes nothing"
+
+
+@pytest.mark.parametrize(
+    "cfg, parameters",
+    [("small_test", 124_442_112), ("baseline_355m", 354_826_240), ("heavier_420m", 505_407_744)],
+)
+def test_parameter_counts_are_those_of_the_design(cfg, parameters):
+    args = train.build_parser().parse_args(["--model_dir", "unused", "--cfg", cfg])
+    with torch.device("meta"):
+        model = train.build_model(args, 50_260, "sdpa")
+    assert train.count_parameters(model, 50_260) == parameters
+
+
+@pytest.mark.parametrize("schedule", ["cosine", "linear", "wsd"])
+def test_learning_rate_rises_falls_and_ends_at_its_floor(schedule):
+    factors = [train.lr_factor((step + 1) / 100, 0.1, schedule, 0.1) for step in range(100)]
+    assert factors[0] == pytest.approx(0.1) and max(factors) == pytest.approx(1.0) and factors[-1] == pytest.approx(0.1)
+    assert factors[:10] == sorted(factors[:10]) and factors[9:] == sorted(factors[9:], reverse=True)
+    assert (schedule == "wsd") == (factors[60] == 1.0)
+
+
+def test_max_hours_ends_in_time_with_the_learning_rate_down(chat_data, tmp_path):
+    began = time.perf_counter()
+    argv = [
+        "--data_dir",
+        chat_data,
+        "--model_dir",
+        tmp_path / "run",
+        *SMALL,
+        *BATCH,
+        "--max_hours",
+        "0.003",
+        "--log_every",
+        "1",
+    ]
+    train.main([str(arg) for arg in argv])
+    took = time.perf_counter() - began
+    assert 0.003 * 3600 * 0.9 < took < 0.003 * 3600 * 1.1 + 4, "loading the data comes on top"
+    rates = [row["lr"] for row in metrics(tmp_path / "run") if "lr" in row]
+    assert rates[-1] == pytest.approx(3e-4, rel=0.05) and max(rates) == pytest.approx(3e-3, rel=0.05)
+
+
+def test_patience_ends_the_run_and_the_best_model_is_kept(chat_data, tmp_path):
+    folder = tmp_path / "run"
+    argv = ["--data_dir", chat_data, "--model_dir", folder, *SMALL, *BATCH, "--lr", "0.5", "--max_steps", "1000",
+            "--eval_every", "3", "--patience", "2"]  # fmt: skip
+    train.main([str(arg) for arg in argv])
+    evaluations = [row for row in metrics(folder) if "val_loss" in row]
+    best = min(range(len(evaluations)), key=lambda i: evaluations[i]["val_loss"])
+    assert len(evaluations) == best + 3
+    saved = torch.load(train.snapshots(folder)[0] / "trainer_state.pt", weights_only=True)
+    assert saved["state"]["best_step"] == evaluations[best]["step"]
+
+
+@pytest.mark.parametrize("optim", ["adamw8bit", "muon"])
+def test_other_optimizers_learn_and_resume_exactly(chat_data, tmp_path, optim):
+    if optim == "muon" and not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch.optim.Muon came with torch 2.9")
+    common = [
+        "--data_dir",
+        chat_data,
+        *SMALL,
+        *BATCH,
+        "--optim",
+        optim,
+        "--max_steps",
+        "12",
+        "--save_every",
+        "6",
+    ]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    for folder in (whole, cut):
+        train.main([str(arg) for arg in (*common, "--model_dir", folder)])
+    shutil.rmtree(cut / "step-000012")
+    train.main([str(arg) for arg in (*common, "--model_dir", cut)])
+    assert same_weights(whole, cut)
+    losses = [row["val_loss"] for row in metrics(whole) if "val_loss" in row]
+    assert losses[-1] < 0.8 * losses[0]
+
+
+def test_muon_sees_q_k_and_v_one_by_one():
+    torch.manual_seed(0)
+    weight = torch.nn.Parameter(torch.randn(8, 24))  # stored (in, out) with q, k, v side by side
+    weight.grad = torch.randn(8, 24)
+    before, gradient = weight.detach().clone(), weight.grad.clone()
+    ours = train.MatrixMuon([(weight, True, 3)], lr=0.1, weight_decay=0.0)
+    ours.step()
+    for part in range(3):
+        alone = torch.nn.Parameter(before[:, part * 8 : part * 8 + 8].T.clone())
+        alone.grad = gradient[:, part * 8 : part * 8 + 8].T.clone()
+        torch.optim.Muon([alone], lr=0.1, weight_decay=0.0).step()
+        torch.testing.assert_close(weight[:, part * 8 : part * 8 + 8].T, alone)
+
+
+def test_llama_trains_and_loads(chat_data, tmp_path):
+    folder = tmp_path / "run"
+    train.main(
+        [
+            "--data_dir",
+            str(chat_data),
+            "--model_dir",
+            str(folder),
+            *SMALL,
+            *BATCH,
+            "--arch",
+            "llama",
+            "--max_steps",
+            "30",
+        ]
+    )
+    losses = [row["val_loss"] for row in metrics(folder) if "val_loss" in row]
+    assert losses[-1] < 0.8 * losses[0]
+    assert AutoModelForCausalLM.from_pretrained(folder).config.model_type == "llama"
+
+
+# --- a stop is not a loss -----------------------------------------------------------------------------------
+
+
+def same_weights(one: Path, other: Path) -> bool:
+    newest = train.snapshots(one)[0].name
+    return all(
+        (one / name).read_bytes() == (other / name).read_bytes()
+        for name in (f"{newest}/model.safetensors", "model.safetensors")
+    )
+
+
+INTERRUPTED = [
+    *SMALL,
+    *BATCH,
+    "--dropout",
+    "0.1",
+    "--max_steps",
+    "60",
+    "--eval_every",
+    "7",
+    "--save_every",
+    "5",
+]
+
+
+def pull_the_plug(chat_data: Path, tmp_path: Path, kills: int, seed: int = 0) -> None:
+    """Kill a run `kills` times at random instants, resume it each time, and compare the end with an undisturbed run."""
+    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
+    train.main(["--data_dir", str(chat_data), "--model_dir", str(undisturbed), *INTERRUPTED])
+    command = [sys.executable, "train.py", "--data_dir", chat_data, "--model_dir", folder, *INTERRUPTED]
+    rng, steps_seen = random.Random(seed), set()
+    for _ in range(kills):
+        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        for line in process.stdout:  # wait until it trains, then a moment more
+            if "ready after" in line:
+                break
+        time.sleep(rng.uniform(0, 0.7))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        if folder.exists():
+            AutoModelForCausalLM.from_pretrained(folder)
+            steps_seen.add(train.snapshots(folder)[0].name if train.snapshots(folder) else None)
+    done = run_script(*command[1:])
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert same_weights(undisturbed, folder)
+    strip = [{k: v for k, v in row.items() if k not in ("tokens_per_s", "mfu")} for row in metrics(folder)[1:]]
+    assert strip == [
+        {k: v for k, v in row.items() if k not in ("tokens_per_s", "mfu")} for row in metrics(undisturbed)[1:]
+    ]
+    print(f"{kills} kills, newest snapshots seen: {sorted(map(str, steps_seen))}")
+
+
+def test_killed_at_any_instant_the_run_ends_bit_for_bit_the_same(chat_data, tmp_path):
+    pull_the_plug(chat_data, tmp_path, kills=5)
+
+
+@pytest.mark.slow
+def test_killed_a_hundred_times(chat_data, tmp_path):
+    pull_the_plug(chat_data, tmp_path, kills=100, seed=1)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+def test_a_signal_saves_and_the_same_command_goes_on(chat_data, tmp_path, capsys, monkeypatch, number):
+    folder = tmp_path / "run"
+    argv = ["--data_dir", str(chat_data), "--model_dir", str(folder), *INTERRUPTED]
+    steps = iter(range(1000))
+    original = train.training_step
+
+    def interrupt_at_step_9(*args):
+        if next(steps) == 9:
+            os.kill(os.getpid(), number)
+        return original(*args)
+
+    monkeypatch.setattr(train, "training_step", interrupt_at_step_9)
+    train.main(argv)
+    said = capsys.readouterr().out
+    assert "saved at step 10" in said and f"python train.py --data_dir {chat_data}" in said
+    monkeypatch.setattr(train, "training_step", original)
+    train.main(argv)
+    said = capsys.readouterr().out
+    assert "step-000010" in said and "done: 60 steps" in said
+    train.main(argv)
+    assert "done: 60 steps" in capsys.readouterr().out, "a finished run only says so"
+
+
+def test_a_damaged_snapshot_is_passed_over(chat_data, tmp_path, capsys):
+    argv = ["--data_dir", str(chat_data), "--model_dir", str(tmp_path / "run"), *INTERRUPTED]
+    train.main(argv)
+    reference = (tmp_path / "run" / "step-000060" / "model.safetensors").read_bytes()
+    capsys.readouterr()
+    damaged = tmp_path / "run" / "step-000060" / "model.safetensors"
+    damaged.write_bytes(reference[:-1] + bytes([reference[-1] ^ 1]))
+    train.main(argv)
+    said = capsys.readouterr().out
+    assert "step-000060 is damaged" in said and "from " + str(tmp_path / "run" / "step-000055") in said
+    assert damaged.read_bytes() == reference
+
+
+def test_a_full_disk_ends_the_run_with_one_line_and_loses_nothing(chat_data, tmp_path):
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    if subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", disk], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        argv = [
+            "train.py",
+            "--data_dir",
+            chat_data,
+            "--model_dir",
+            disk / "run",
+            *INTERRUPTED,
+            "--keep",
+            "50",
+        ]
+        done = run_script(*argv)
+        assert done.returncode == 2, done.stdout + done.stderr
+        assert len(done.stderr.strip().splitlines()) == 1 and "is full" in done.stderr
+        AutoModelForCausalLM.from_pretrained(disk / "run")
+        newest = train.snapshots(disk / "run")[0]
+        assert train.verifies(newest) and not list((disk / "run").rglob("*.tmp"))
+        subprocess.run(["mount", "-o", "remount,size=64m", disk], check=True)
+        done = run_script(*argv)
+        assert done.returncode == 0 and f"from {newest}" in done.stdout, done.stderr
+    finally:
+        subprocess.run(["umount", disk], check=True)
+
+
+# --- guards -------------------------------------------------------------------------------------------------
+
+
+def plant(monkeypatch, at_calls, disturb) -> None:
+    """Disturb the loss of the given training micro-batches, counted from 0."""
+    original, calls = train.NextTokenLoss.forward, iter(range(10**9))
+
+    def forward(self, *args, **kwargs):
+        loss = original(self, *args, **kwargs)
+        return disturb(loss, kwargs) if self.training and next(calls) in at_calls else loss
+
+    monkeypatch.setattr(train.NextTokenLoss, "forward", forward)
+
+
+def test_a_step_that_is_not_finite_is_skipped_and_kept_for_a_look(chat_data, tmp_path, capsys, monkeypatch):
+    plant(monkeypatch, {8}, lambda loss, _: loss * float("nan"))  # step 4 of two micro-batches
+    folder = tmp_path / "run"
+    train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--max_steps", "12"])
+    said = capsys.readouterr().out
+    assert "step 4 skipped" in said and "1 steps skipped" in said
+    kept = json.loads((folder / "bad-step-000004.json").read_text())
+    assert kept["input_ids"] and all(isinstance(i, int) for i in kept["input_ids"][0])
+    assert all(torch.isfinite(weight).all() for weight in load_file(folder / "model.safetensors").values())
+
+
+def test_steps_that_stay_not_finite_end_the_run_with_advice(chat_data, tmp_path, capsys, monkeypatch):
+    plant(monkeypatch, range(4, 1000), lambda loss, _: loss * float("inf"))
+    with pytest.raises(SystemExit) as ended:
+        train.main(
+            [
+                "--data_dir",
+                str(chat_data),
+                "--model_dir",
+                str(tmp_path / "run"),
+                *SMALL,
+                *BATCH,
+                "--max_steps",
+                "50",
+            ]
+        )
+    assert ended.value.code == 1
+    assert "lower --lr" in capsys.readouterr().err
+
+
+def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(chat_data, tmp_path, capsys, monkeypatch):
+    argv = ["--data_dir", str(chat_data), *SMALL, *BATCH, "--max_steps", "6", "--log_every", "1"]
+    train.main([*argv, "--model_dir", str(tmp_path / "calm")])
+
+    def too_large(loss, batch):
+        if len(batch["input_ids"]) > 2:
+            raise torch.OutOfMemoryError("planted")
+        return loss
+
+    plant(monkeypatch, range(5, 10**6), too_large)
+    train.main([*argv, "--model_dir", str(tmp_path / "tight")])
+    assert "from here 2 rows x 4" in capsys.readouterr().out
+    losses = [[row["loss"] for row in metrics(tmp_path / name) if "loss" in row] for name in ("calm", "tight")]
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+
+    plant(monkeypatch, range(10**6), lambda loss, batch: too_large(loss, {"input_ids": [0] * 3}))
+    message = mistake(capsys, train.main, [*argv, "--model_dir", tmp_path / "hopeless"])
+    assert "--grad_checkpointing on" in message
+
+
+# --- starting points ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def gpt2_folder(tmp_path, chat_data) -> Path:
+    """A GPT-2 as it would come from the hub: the base vocabulary without role tokens, weights not at their start."""
+    torch.manual_seed(1)
+    model = GPT2LMHeadModel(GPT2Config(vocab_size=397, n_positions=64, n_embd=64, n_layer=2, n_head=2))
+    for parameter in model.parameters():
+        parameter.data.mul_(3)
+    model.save_pretrained(tmp_path / "gpt2")
+    return tmp_path / "gpt2"
+
+
+def test_role_tokens_hardly_change_the_perplexity_of_plain_text(gpt2_folder):
+    args = train.build_parser().parse_args(["--model_dir", "x", "--init_from", str(gpt2_folder), "--seq_len", "64"])
+    before = GPT2LMHeadModel.from_pretrained(gpt2_folder).eval()
+    after = train.build_model(args, 400, "sdpa").eval()
+    ids = torch.randint(0, 397, (8, 64))
+    with torch.no_grad():
+        logits = after(ids).logits[:, :-1, :400]
+        loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).item()
+        assert math.exp(loss - before(ids, labels=ids).loss.item()) == pytest.approx(1, abs=0.03)
+
+
+def test_training_goes_on_from_a_folder(chatbot, chat_data, tmp_path):
+    argv = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", "--init_from", chatbot, *BATCH, "--seq_len", "64",
+            "--cpu", "--fp32", "--max_steps", "1"]  # fmt: skip
+    train.main([str(arg) for arg in argv])
+    before = min(row["val_loss"] for row in metrics(chatbot) if "val_loss" in row)
+    assert metrics(tmp_path / "run")[1]["val_loss"] == pytest.approx(before, rel=1e-5)
+
+
+# --- mistakes -----------------------------------------------------------------------------------------------
+
+
+def test_each_mistake_ends_in_one_line(chat_data, chatbot, gpt2_folder, tmp_path, capsys):
+    ours = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", *SMALL]
+    assert "prep_data.py" in mistake(
+        capsys, train.main, ["--data_dir", tmp_path / "none", "--model_dir", tmp_path / "m"]
+    )
+    assert "--cfg" in mistake(capsys, train.main, ["--model_dir", "m", "--cfg", "gigantic"])
+    assert "--fp16" in mistake(capsys, train.main, ["--model_dir", "m", "--bf16", "--fp16"])
+    assert "CUDA" in mistake(capsys, train.main, ["--data_dir", chat_data, "--model_dir", "m", "--fp16", "--cpu"])
+    assert "--n_head" in mistake(capsys, train.main, [*ours, "--n_head", "5"])
+    assert "--n_layer" in mistake(capsys, train.main, [*ours, "--n_layer", "0"])
+    assert "64 positions" in mistake(capsys, train.main, [*ours, "--init_from", gpt2_folder, "--seq_len", "128"])
+    assert "not a model folder" in mistake(capsys, train.main, [*ours, "--init_from", tmp_path])
+    assert "hub" in mistake(capsys, train.main, [*ours, "--init_from", "gpt2-medium"])
+    assert "--seq_len 64 -> 32" in mistake(
+        capsys,
+        train.main,
+        ["--data_dir", chat_data, "--model_dir", chatbot, *SMALL, *BATCH, "--seq_len", "32"],
+    )
+    assert "did not train" in mistake(capsys, train.main, ["--data_dir", chat_data, "--model_dir", gpt2_folder, *SMALL])
+    assert "snapshot" in mistake(capsys, train.main, [*ours, "--resume", tmp_path / "nowhere"])
+    assert not (tmp_path / "run").exists()
+
+    broken = tmp_path / "broken"
+    shutil.copytree(chat_data, broken)
+    lines = (broken / "train_tokenized.jsonl").read_text().splitlines()
+    for bad in (
+        '{"input_ids": [1, 2',
+        '{"input_ids": [1]}',
+        '{"input_ids": [99999], "labels": [1]}',
+        "[]",
+        '{"input_ids": [], "labels": []}',
+    ):
+        (broken / "train_tokenized.jsonl").write_text("\n".join([*lines[:2], bad, *lines[2:]]))
+        message = mistake(capsys, train.main, ["--data_dir", broken, "--model_dir", tmp_path / "run", *SMALL])
+        assert "train_tokenized.jsonl:3:" in message
+    (broken / "train_tokenized.jsonl").write_text('{"input_ids": [1, 2], "labels": [-100, -100]}\n')
+    assert "supervised" in mistake(capsys, train.main, ["--data_dir", broken, "--model_dir", tmp_path / "run", *SMALL])
+    (broken / "manifest.json").unlink()
+    assert "not complete" in mistake(
+        capsys, train.main, ["--data_dir", broken, "--model_dir", tmp_path / "run", *SMALL]
+    )
