@@ -55,7 +55,7 @@ CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
     "baseline_355m": (24, 1024, 16, 3e-4),
     "heavier_420m": (28, 1152, 18, 2.5e-4),  # 505.4 M parameters; the name is kept as it was asked for
 }
-LOGITS_PER_CHUNK = 2**25  # elements; 128 MiB of float32: what the loss holds at a time, however many tokens
+LOGITS_PER_CHUNK = 2**24  # elements; 64 MiB of float32: what the loss holds at a time, however many tokens
 BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
 
@@ -196,41 +196,48 @@ class Rows:
 # Model: attention that stays within a document, and the loss over supervised positions
 
 
-def document_attention(
-    module,
-    query,
-    key,
-    value,
-    attention_mask,
-    dropout=0.0,
-    scaling=None,
-    cu_seqlens=None,
-    varlen=None,
-    **kwargs,
-):
-    """Causal attention inside each document of a packed batch, at the cost of the documents alone.
+def document_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, documents=None, **kwargs):
+    """Causal attention inside each document of a packed batch, at about the cost of the documents alone.
 
-    query, key, value (B, H, T, D) -> (B, T, H, D). `varlen` is a variable-length flash kernel; without one it is one
-    scaled_dot_product_attention a document. Without `cu_seqlens` (generation) it is plain sdpa.
+    query, key, value (B, H, T, D) -> (B, T, H, D). `documents` is what `NextTokenLoss.where_documents_are` made of the
+    batch: a variable-length flash kernel with the documents' bounds, or groups of documents of like length, each group
+    one call of sdpa. Without it (generation) this is plain sdpa.
     """
-    if cu_seqlens is None:
+    if documents is None:
         return sdpa_attention_forward(
             module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
     B, H, T, D = query.shape
     q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
-    if varlen:
-        out = varlen(q, k, v, cu_seqlens, T, scaling)
-    else:
-        lengths = cu_seqlens.diff().tolist()
-        parts = [
-            F.scaled_dot_product_attention(
-                *(x.transpose(0, 1)[None] for x in qkv), is_causal=True, scale=scaling
-            )
-            for qkv in zip(*(x.split(lengths) for x in (q, k, v)))
-        ]
-        out = torch.cat([part[0].transpose(0, 1) for part in parts])
-    return out.view(B, T, H, D), None
+    if callable(documents):
+        return documents(q, k, v, scaling).view(B, T, H, D), None
+    groups, places = documents
+    outputs = []
+    for group in groups:  # (documents, length): a document's last token again behind its end, where no query sees it
+        qkv = (x[group].transpose(1, 2) for x in (q, k, v))
+        output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
+        outputs.append(output.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs)[places].view(B, T, H, D), None
+
+
+def group_documents(cu_seqlens: np.ndarray, multiple: int = 32) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Group documents by length, rounded up to `multiple`.
+
+    cu_seqlens (documents + 1,) -> groups, each (documents, length) places in the flattened batch; and for each place of
+    the flattened batch its place in the flattened groups, one after the other.
+    """
+    starts, lengths = cu_seqlens[:-1, None], np.diff(cu_seqlens)[:, None]
+    rounded = -(-lengths[:, 0] // multiple) * multiple
+    groups, places, n_before = [], np.empty(cu_seqlens[-1], dtype=np.int64), 0
+    for length in np.unique(rounded):
+        mine = rounded == length
+        offsets = np.arange(length)
+        group = starts[mine] + np.minimum(offsets, lengths[mine] - 1)
+        is_token = offsets < lengths[mine]
+        places[group[is_token]] = n_before + np.flatnonzero(is_token)
+        n_before += group.size
+        groups.append(torch.from_numpy(group))
+    return groups, torch.from_numpy(places)
 
 
 def find_varlen_kernel(use_flash_attn: bool):
@@ -239,18 +246,18 @@ def find_varlen_kernel(use_flash_attn: bool):
         try:
             from flash_attn import flash_attn_varlen_func
 
-            return lambda q, k, v, cu, T, scale: flash_attn_varlen_func(
-                q, k, v, cu, cu, T, T, softmax_scale=scale, causal=True
+            return lambda q, k, v, bounds, longest, scale: flash_attn_varlen_func(
+                q, k, v, bounds, bounds, longest, longest, softmax_scale=scale, causal=True
             )
         except ImportError:
-            print(
-                "flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with sdpa"
-            )
+            print("flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with sdpa")
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return None
-    return lambda q, k, v, cu, T, scale: varlen_attn(q, k, v, cu, cu, T, T, scale=scale, window_size=(-1, 0))
+    return lambda q, k, v, bounds, longest, scale: varlen_attn(
+        q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0)
+    )
 
 
 AttentionInterface.register("documents", document_attention)
@@ -273,18 +280,14 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
         grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
         chunk_size = max(1, LOGITS_PER_CHUNK // len(weight))
-        for chunk, target, grad in zip(
-            h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)
-        ):
+        for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
             logits = (chunk @ w.T).float()
             logits[:, n_vocab:] = -math.inf
             log_z = logits.logsumexp(dim=1, keepdim=True)
             loss += (log_z - logits.gather(1, target[:, None])).sum()
             if any(ctx.needs_input_grad):
                 grad_logits = (
-                    logits.sub_(log_z)
-                    .exp_()
-                    .scatter_add_(1, target[:, None], logits.new_full((len(target), 1), -1.0))
+                    logits.sub_(log_z).exp_().scatter_add_(1, target[:, None], logits.new_full((len(target), 1), -1.0))
                 )
                 grad_logits = grad_logits.to(dtype)
                 grad.copy_(grad_logits @ w)
@@ -295,7 +298,7 @@ class ChunkedCrossEntropy(torch.autograd.Function):
     @staticmethod
     def backward(ctx, grad_loss):
         grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden * grad_loss, grad_weight * grad_loss, None, None
+        return grad_hidden.mul_(grad_loss), grad_weight.mul_(grad_loss), None, None  # in place: they are large
 
 
 class NextTokenLoss(torch.nn.Module):
@@ -305,9 +308,15 @@ class NextTokenLoss(torch.nn.Module):
         super().__init__()
         self.model, self.n_vocab, self.varlen = model, n_vocab, varlen
 
-    def hidden_states(self, input_ids, position_ids, cu_seqlens):
-        own_attention = self.model.config._attn_implementation == "documents"
-        kwargs = {"cu_seqlens": cu_seqlens, "varlen": self.varlen} if own_attention else {}
+    def where_documents_are(self, cu_seqlens, longest: int):
+        if self.varlen:
+            return lambda q, k, v, scale: self.varlen(q, k, v, cu_seqlens, longest, scale)
+        return group_documents(cu_seqlens.numpy())
+
+    def hidden_states(self, input_ids, position_ids, cu_seqlens) -> torch.Tensor:
+        kwargs = {}
+        if self.model.config._attn_implementation == "documents":
+            kwargs["documents"] = self.where_documents_are(cu_seqlens, input_ids.shape[1])
         # use_cache=False and no attention_mask: else transformers' own sdpa and eager let packed documents leak.
         return self.model.base_model(
             input_ids=input_ids, position_ids=position_ids, use_cache=False, **kwargs
@@ -342,25 +351,19 @@ def build_model(args, n_vocab: int, attention: str):
     else:
         config = load_pretrained(transformers.AutoConfig, args.init_from)
         if config.model_type not in ("gpt2", "llama"):
-            fail(
-                f"--init_from {args.init_from} is a {config.model_type} model; use one of type gpt2 or llama"
-            )
+            fail(f"--init_from {args.init_from} is a {config.model_type} model; use one of type gpt2 or llama")
         if args.seq_len > config.max_position_embeddings:
             fail(
                 f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {args.init_from}; "
                 f"use --seq_len {config.max_position_embeddings}"
             )
-        if (
-            not n_vocab - 3 <= config.vocab_size <= padded_vocab
-        ):  # the base vocabulary, with or without role tokens
+        if not n_vocab - 3 <= config.vocab_size <= padded_vocab:  # the base vocabulary, with or without role tokens
             fail(
                 f"--init_from {args.init_from} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
                 f"with its tokenizer: python prep_data.py --tokenizer {args.init_from} ..."
             )
     if config.model_type == "gpt2":
-        config.activation_function = (
-            "gelu_pytorch_tanh"  # gelu_new with a fused kernel: same function, less memory
-        )
+        config.activation_function = "gelu_pytorch_tanh"  # gelu_new with a fused kernel: same function, less memory
         config.resid_pdrop = config.embd_pdrop = args.dropout
         config.attn_pdrop = 0.0  # dropout inside attention rules out the fused kernels
     config.use_cache = True
@@ -379,6 +382,12 @@ def build_model(args, n_vocab: int, attention: str):
         for weight in {model.get_input_embeddings().weight, model.get_output_embeddings().weight}:
             weight[n_old:] = weight[:n_old].mean(dim=0)
     return model
+
+
+def count_parameters(model, n_vocab: int) -> int:
+    """Parameters of the model as it is written out: tied weights once, without the padding of the vocabulary."""
+    n_padding = model.get_input_embeddings().num_embeddings - n_vocab
+    return sum(p.numel() for p in model.parameters()) - n_padding * model.config.hidden_size
 
 
 def recompute_activations(model) -> None:
@@ -411,9 +420,7 @@ def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) 
         rows = Rows(documents, sum(len(ids) for ids, _ in documents), packing=True)
         batch = rows.micro_batch([0], device)
         with torch.autocast(torch.device(device).type, precision, enabled=precision != torch.float32):
-            return loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])[
-                0
-            ].float()
+            return loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])[0].float()
 
     alone = torch.cat([run([document]) for document in reversed(documents)])  # packing puts the longest first
     difference = ((run(documents) - alone).abs().max() / alone.abs().max()).item()
@@ -439,9 +446,7 @@ class MatrixMuon(getattr(torch.optim, "Muon", object)):
     def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], **settings):
         """weights: (matrix, is it stored transposed, number of matrices fused along its output)."""
         self.weights = weights
-        views = [
-            torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])
-        ]
+        views = [torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])]
         super().__init__(views, **settings)
 
     @staticmethod
@@ -471,9 +476,7 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
             fail("--optim muon needs torch 2.9 or later, and --bf16 or --fp32; use --optim adamw")
         is_gpt2 = model.config.model_type == "gpt2"
         hidden = [
-            (p, is_gpt2, 3 if "c_attn" in name else 1)
-            for name, p in named
-            if p.ndim == 2 and id(p) not in embeddings
+            (p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named if p.ndim == 2 and id(p) not in embeddings
         ]
         optimizers = [MatrixMuon(hidden, lr=args.muon_lr, weight_decay=args.weight_decay)]
         matrices = [p for p in matrices if id(p) in embeddings]
@@ -538,12 +541,8 @@ def disk_full_ends_in_one_line(folder: Path, unfinished: Path):
         full = getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20
         if not full and "No space left" not in str(error):
             raise
-        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(
-            missing_ok=True
-        )
-        fail(
-            f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot"
-        )
+        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
+        fail(f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot")
 
 
 def full_state_dict(accelerator, loss_module) -> dict[str, torch.Tensor]:
@@ -620,9 +619,7 @@ def set_rng_state(state: dict) -> None:
         torch.cuda.set_rng_state(state["cuda"])
 
 
-def write_snapshot(
-    model_dir: Path, step: int, state: dict[str, torch.Tensor], trainer_state: dict, keep: int
-) -> None:
+def write_snapshot(model_dir: Path, step: int, state: dict[str, torch.Tensor], trainer_state: dict, keep: int) -> None:
     """Write MODEL_DIR/step-NNNNNN under a temporary name, checksums last, rename it, and keep the newest `keep`."""
     final = model_dir / f"step-{step:06d}"
     folder = final.with_name(final.name + ".tmp")
@@ -650,9 +647,7 @@ def snapshots(model_dir: Path) -> list[Path]:
 def verifies(snapshot: Path) -> bool:
     try:
         checksums = json.loads((snapshot / "checksums.json").read_text())
-        return bool(checksums) and all(
-            sha256(snapshot / name) == digest for name, digest in checksums.items()
-        )
+        return bool(checksums) and all(sha256(snapshot / name) == digest for name, digest in checksums.items())
     except (OSError, ValueError, AttributeError):
         return False
 
@@ -673,9 +668,7 @@ def find_snapshot(model_dir: Path, resume: str) -> Path | None:
 
 
 def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
-    different = [
-        f"{key} {theirs.get(key)} -> {value}" for key, value in mine.items() if theirs.get(key) != value
-    ]
+    different = [f"{key} {theirs.get(key)} -> {value}" for key, value in mine.items() if theirs.get(key) != value]
     if different:
         fail(
             f"{model_dir} holds a run that differs in {', '.join(different)}; give another --model_dir, "
@@ -722,9 +715,7 @@ def evaluate(accelerator, loss_module, rows: Rows, batch_size: int) -> float:
 
 
 @torch.inference_mode()
-def sample_answers(
-    accelerator, loss_module, tokenizer, documents, max_new_tokens: int = 48
-) -> list[tuple[str, str]]:
+def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_tokens: int = 48) -> list[tuple[str, str]]:
     """Greedy answers to held-out prompts, as pairs (prompt, answer)."""
     model = accelerator.unwrap_model(loss_module).model.eval()
     samples = []
@@ -793,6 +784,7 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
                 for optimizer in optimizers:
                     optimizer.step()
                     optimizer.zero_grad()
+                tracker.reset_mod_stats()
     (parts,) = tracker.get_tracker_snapshot("peak").values()
     return {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
 
@@ -829,11 +821,7 @@ def agree(accelerator, stop: bool, seconds: float) -> tuple[bool, float]:
     """What any process was told to do, all do; the clock is the slowest one's."""
     if accelerator.num_processes == 1:
         return stop, seconds
-    both = (
-        accelerator.gather(torch.tensor([[float(stop), seconds]], device=accelerator.device))
-        .amax(dim=0)
-        .tolist()
-    )
+    both = accelerator.gather(torch.tensor([[float(stop), seconds]], device=accelerator.device)).amax(dim=0).tolist()
     return bool(both[0]), both[1]
 
 
@@ -929,23 +917,15 @@ def training_step(
     loss = torch.zeros((), device=accelerator.device)
     for start in range(0, len(mine), micro_batch):
         is_last = start + micro_batch >= len(mine)
-        batch = rows.micro_batch(
-            mine[start : start + micro_batch], accelerator.device, full_width=args.compile
-        )
+        batch = rows.micro_batch(mine[start : start + micro_batch], accelerator.device, full_width=args.compile)
         with contextlib.nullcontext() if is_last else accelerator.no_sync(loss_module):
             micro_loss = loss_module(**batch) / n_learned
-            accelerator.backward(
-                micro_loss * accelerator.num_processes
-            )  # which averages gradients over processes
+            accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
         loss += micro_loss.detach()
     grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
-    loss, grad_norm = torch.stack(
-        [accelerator.reduce(loss, "sum"), grad_norm]
-    ).tolist()  # the step's one sync
+    loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
     for optimizer in optimizers:
-        if math.isfinite(loss) and (
-            math.isfinite(grad_norm) or accelerator.scaler
-        ):  # the scaler skips by itself
+        if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):  # the scaler skips by itself
             for group in optimizer.param_groups:
                 group["lr"] = group["peak_lr"] * factor
             optimizer.step()
@@ -975,9 +955,7 @@ def stop_on_signals() -> list[int]:
         if number in received and number == signal.SIGINT:
             os._exit(130)
         received.append(number)
-        print(
-            f"\n{signal.Signals(number).name}: saving after this step; Ctrl-C again exits at once", flush=True
-        )
+        print(f"\n{signal.Signals(number).name}: saving after this step; Ctrl-C again exits at once", flush=True)
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
         if hasattr(signal, name):
@@ -1008,9 +986,7 @@ def choose_precision(args) -> str:
 
 def git_commit() -> str | None:
     folder = Path(__file__).resolve().parent
-    result = subprocess.run(
-        ["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
     return result.stdout.strip() or None
 
 
@@ -1018,9 +994,7 @@ def build_parser() -> argparse.ArgumentParser:
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         pass
 
-    parser = OneLineParser(
-        prog="train.py", description=__doc__, formatter_class=Formatter, allow_abbrev=False
-    )
+    parser = OneLineParser(prog="train.py", description=__doc__, formatter_class=Formatter, allow_abbrev=False)
     # fmt: off
     add = parser.add_argument_group("files").add_argument
     add("--data_dir", default="data", help="folder that prep_data.py wrote")
@@ -1142,20 +1116,14 @@ def main(argv: list[str] | None = None) -> None:
     rows, val_rows = (Rows(part, args.seq_len, not args.no_packing) for part in (documents, val_documents))
 
     # model
-    varlen = (
-        find_varlen_kernel(args.use_flash_attn)
-        if device.type == "cuda" and args.precision != "fp32"
-        else None
-    )
+    varlen = find_varlen_kernel(args.use_flash_attn) if device.type == "cuda" and args.precision != "fp32" else None
     if args.use_flash_attn and device.type != "cuda":
         say("--use_flash_attn needs a CUDA GPU: going on with sdpa")
     attention = args.attn
     if attention == "auto":
         attention = "documents" if varlen or device.type == "cpu" else "sdpa"
     model = build_model(args, n_vocab, attention)
-    n_parameters = sum(p.numel() for p in model.parameters()) - (
-        (model.get_input_embeddings().num_embeddings - n_vocab) * model.config.hidden_size
-    )
+    n_parameters = count_parameters(model, n_vocab)
     if args.grad_checkpointing == "on":
         recompute_activations(model)
     loss_module = NextTokenLoss(model, n_vocab, varlen).to(device)
@@ -1169,9 +1137,7 @@ def main(argv: list[str] | None = None) -> None:
             f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
         )
     epochs = args.epochs or (None if args.max_steps or args.max_hours else 3.0)
-    max_steps = min(
-        args.max_steps or math.inf, math.ceil(epochs * len(rows) / rows_per_step) if epochs else math.inf
-    )
+    max_steps = min(args.max_steps or math.inf, math.ceil(epochs * len(rows) / rows_per_step) if epochs else math.inf)
     warmup_steps = min(2000, max_steps // 20) if args.warmup_steps is None else args.warmup_steps
     warmup = 0.05 if math.isinf(max_steps) else warmup_steps / max_steps
     say(
@@ -1245,9 +1211,7 @@ def main(argv: list[str] | None = None) -> None:
             "hardware": device_name(device), "processes": accelerator.num_processes, "python": platform.python_version(),
             "torch": torch.__version__, "transformers": transformers.__version__, "accelerate": accelerate.__version__,
         }  # fmt: skip
-        create_model_dir(
-            model_dir, model, tokenizer, full_state_dict(accelerator, loss_module), n_vocab, first_metrics
-        )
+        create_model_dir(model_dir, model, tokenizer, full_state_dict(accelerator, loss_module), n_vocab, first_metrics)
     accelerator.wait_for_everyone()
     metrics = Metrics(model_dir, state["step"]) if is_main else None
     if args.compile:
@@ -1266,9 +1230,7 @@ def main(argv: list[str] | None = None) -> None:
 
     for step in itertools.count(state["step"]):
         state["step"] = step
-        stop, state["seconds"] = agree(
-            accelerator, bool(signals), seconds_before + time.perf_counter() - loop_began
-        )
+        stop, state["seconds"] = agree(accelerator, bool(signals), seconds_before + time.perf_counter() - loop_began)
         finished = step >= max_steps or state["seconds"] + wrap_up >= budget
         paused = time.perf_counter()
 
@@ -1285,11 +1247,7 @@ def main(argv: list[str] | None = None) -> None:
             finished = finished or state["evaluations_without_gain"] >= (args.patience or math.inf)
             say(
                 f"eval  {step:>6} | val loss {val_loss:.4f} | perplexity {math.exp(min(val_loss, 700)):,.2f}"
-                + (
-                    " | best so far"
-                    if better
-                    else f" | best {state['best_val_loss']:.4f} at step {state['best_step']}"
-                )
+                + (" | best so far" if better else f" | best {state['best_val_loss']:.4f} at step {state['best_step']}")
                 + (f" | ln(vocabulary) {math.log(n_vocab):.4f}" if step == 0 and not args.init_from else "")
             )
             if is_main:
@@ -1348,9 +1306,7 @@ def main(argv: list[str] | None = None) -> None:
             kept = model_dir / f"bad-step-{step:06d}.json"
             if is_main:
                 batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
-                write_atomically(
-                    kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch})
-                )
+                write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
             say(f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}")
             if bad_in_a_row >= BAD_STEPS_ALLOWED:
                 fail(

@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# From an empty folder to a chat: sets up .venv, prepares the data, trains, measures, and opens the chat.
+#
+#   ./run_all.sh [demo]   the bundled conversations and a tiny model, on any laptop, in minutes
+#   ./run_all.sh full     Alpaca and 355 M parameters, on a 16 GB GPU, for days
+#   ./run_all.sh test     the checks that CI runs
+#
+# Run it again after a stop of any kind: what is complete is skipped, and training goes on where it was.
+# PYTHON=python3.12 ./run_all.sh picks another Python.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")"
+
+fail() { echo "run_all.sh: error: $*" >&2; exit 2; }
+
+set_up() { # set_up REQUIREMENTS_FILE...: make .venv and install into it, unless that was done before
+  local python=${PYTHON:-python3} stamp
+  stamp=.venv/installed-$(cat "$@" | cksum | cut -d' ' -f1)
+  if [ ! -f "$stamp" ]; then
+    command -v "$python" >/dev/null || fail "$python is not installed; install Python 3.9 or later"
+    "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
+      fail "$("$python" --version) is too old; run PYTHON=python3.12 ./run_all.sh with Python 3.9 or later"
+    "$python" -c 'import venv, ensurepip' 2>/dev/null ||
+      fail "this Python has no venv module; install it, on Debian or Ubuntu with: sudo apt install python3-venv"
+    local need_gb=3 free_kb # the CUDA build of torch is larger
+    command -v nvidia-smi >/dev/null && need_gb=12
+    free_kb=$(df -Pk . | awk 'NR == 2 {print $4}')
+    [ "$free_kb" -ge $((need_gb * 1024 * 1024)) ] ||
+      fail "the installation needs $need_gb GB of disk here and $((free_kb / 1024 / 1024)) GB are free; make room"
+    echo "== setting up .venv (once)"
+    [ -x .venv/bin/python ] || "$python" -m venv .venv || fail "could not make .venv; remove it and run this again"
+    .venv/bin/pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@") 2>.venv/install.log ||
+      fail "the installation failed: $(grep -m 1 ERROR .venv/install.log); check the network and run this again"
+    touch "$stamp"
+  fi
+  export PATH="$PWD/.venv/bin:$PATH" TOKENIZERS_PARALLELISM=true
+}
+
+stopped=""
+trap 'stopped=1' INT TERM HUP
+step() { # step NAME COMMAND...: run it and say how long it took; a stop in between ends the script, not the chat
+  local began=$SECONDS name=$1
+  shift
+  printf '\n== %s\n$ %s\n' "$name" "$*"
+  "$@" || exit $?
+  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh ${mode} to go on"; exit 130; }
+  timings+="  $(printf '%-12s %4d s' "$name" $((SECONDS - began)))"$'\n'
+}
+
+timings=""
+mode=${1:-demo}
+case $mode in
+demo)
+  set_up requirements.txt
+  model=checkpoints/demo
+  step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
+  step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --seq_len 256 --batch_size 16 \
+    --grad_accum 1 --epochs 12 --schedule linear --min_lr_ratio 0 --eval_every 100 --save_every 50
+  step "test known" python inference.py --model_dir $model --prompts_file data/demo/train.jsonl
+  step "test unseen" python inference.py --model_dir $model --prompts_file data/demo/val.jsonl
+  ;;
+full)
+  set_up requirements.txt
+  python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
+    fail "full trains 355 M parameters for days and needs a CUDA GPU with 16 GB; none is here. Run ./run_all.sh demo"
+  model=checkpoints/400m
+  step "prepare" python prep_data.py --dataset tatsu-lab/alpaca --out_dir data
+  step "train" python train.py --data_dir data --model_dir $model --cfg baseline_355m --seq_len 1024 --batch_size 2 \
+    --grad_accum 16 --lr 3e-4 --warmup_steps 2000 --max_steps 100000 --bf16
+  step "test unseen" python inference.py --model_dir $model --prompts_file data/val.jsonl
+  ;;
+test)
+  set_up requirements.txt tests/requirements.txt
+  step "lint" ruff check .
+  step "format" ruff format --check .
+  step "tests" python -m pytest
+  printf '\n%s' "$timings"
+  exit 0
+  ;;
+*) fail "unknown mode '$mode'; use demo, full or test" ;;
+esac
+
+printf '\n== how long it took\n%s\n' "$timings"
+if [ -t 0 ]; then
+  exec python inference.py --model_dir $model
+fi
+for question in "Who are you?" "What is the capital of France?" "Who won the Battle of Waterloo?"; do
+  printf 'User: %s\nAssistant: ' "$question"
+  python inference.py --model_dir $model --prompt "$question"
+done
+printf '\nChat with it:\n\n    .venv/bin/python inference.py --model_dir %s\n' $model
