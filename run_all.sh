@@ -35,6 +35,17 @@ set_up() { # set_up REQUIREMENTS_FILE...: make .venv and install into it, unless
   export PATH="$PWD/.venv/bin:$PATH" TOKENIZERS_PARALLELISM=true
 }
 
+score() { # score NAME PROMPTS_FILE: answer them all, unless that was done with these very weights
+  local sheet
+  sheet=$model/answers-$(basename "$2" .jsonl).score.json
+  [ "$sheet" -nt $model/model.safetensors ] && [ "$sheet" -nt "$2" ] && return
+  step "$1" python inference.py --model_dir $model --prompts_file "$2"
+}
+
+trained() { # a training run that was told to stop saves and exits 0, so its log is asked whether it came to its end
+  grep -q '"finished"' $model/metrics.jsonl || { echo "training is not complete; run ./run_all.sh $mode to go on"; exit 130; }
+}
+
 stopped=""
 trap 'stopped=1' INT TERM HUP
 step() { # step NAME COMMAND...: run it and say how long it took; a stop in between ends the script, not the chat
@@ -42,7 +53,7 @@ step() { # step NAME COMMAND...: run it and say how long it took; a stop in betw
   shift
   printf '\n== %s\n$ %s\n' "$name" "$*"
   "$@" || exit $?
-  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh ${mode} to go on"; exit 130; }
+  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $mode to go on"; exit 130; }
   timings+="  $(printf '%-12s %4d s' "$name" $((SECONDS - began)))"$'\n'
 }
 
@@ -53,10 +64,26 @@ demo)
   set_up requirements.txt
   model=checkpoints/demo
   step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
+  recipe="--optim muon --epochs 9"
+  python -c 'import torch; torch.optim.Muon' 2>/dev/null || recipe="--epochs 24" # Muon came with torch 2.9
   step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --seq_len 256 --batch_size 16 \
-    --grad_accum 1 --epochs 12 --schedule linear --min_lr_ratio 0 --eval_every 100 --save_every 50
-  step "test known" python inference.py --model_dir $model --prompts_file data/demo/train.jsonl
-  step "test unseen" python inference.py --model_dir $model --prompts_file data/demo/val.jsonl
+    --grad_accum 1 $recipe --schedule linear --min_lr_ratio 0 --eval_every 70 --save_every 35
+  trained
+  score "test known" data/demo/train.jsonl
+  score "test unseen" data/demo/val.jsonl
+  python - $model <<'SUMMARY'
+import json, sys
+from pathlib import Path
+
+folder = Path(sys.argv[1])
+rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+perplexity = [row["perplexity"] for row in rows if "perplexity" in row]
+known, unseen = (json.loads((folder / f"answers-{name}.score.json").read_text())["scores"] for name in ("train", "val"))
+print("\n== what it learned")
+print(f"  validation perplexity   {perplexity[0]:,.1f} before, {min(perplexity):.3f} after")
+print(f"  exact match             {known['exact_match']['value']:.1%} on wordings from training, {unseen['exact_match']['value']:.1%} on unseen ones")
+print(f"  stopped by itself       {known['stopped']['value']:.1%} and {unseen['stopped']['value']:.1%}")
+SUMMARY
   ;;
 full)
   set_up requirements.txt
@@ -66,7 +93,8 @@ full)
   step "prepare" python prep_data.py --dataset tatsu-lab/alpaca --out_dir data
   step "train" python train.py --data_dir data --model_dir $model --cfg baseline_355m --seq_len 1024 --batch_size 2 \
     --grad_accum 16 --lr 3e-4 --warmup_steps 2000 --max_steps 100000 --bf16
-  step "test unseen" python inference.py --model_dir $model --prompts_file data/val.jsonl
+  trained
+  score "test unseen" data/val.jsonl
   ;;
 test)
   set_up requirements.txt tests/requirements.txt

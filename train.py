@@ -692,7 +692,7 @@ class Metrics:
         with self.path.open("a") as file:
             file.write(json.dumps(row) + "\n")
         for name, value in row.items():
-            if name != "step" and isinstance(value, (int, float)):
+            if isinstance(value, float):
                 self.writer.add_scalar(name, value, row["step"])
 
 
@@ -981,7 +981,7 @@ def choose_precision(args) -> str:
         return "fp32"
     if cuda:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if torch.cpu._is_avx512_bf16_supported() else "fp32"
+    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"  # AVX512 bf16 was half as fast as fp32
 
 
 def git_commit() -> str | None:
@@ -1333,8 +1333,10 @@ def main(argv: list[str] | None = None) -> None:
             train_seconds, train_tokens, train_steps = 0.0, 0, 0
 
     if is_main:
+        if finished and not metrics.rows[-1].get("finished"):
+            metrics.log(step=step, finished=True)
+            write_model_card(model_dir, args, command, metrics, samples)
         metrics.writer.close()
-        write_model_card(model_dir, args, command, metrics, samples)
     if not finished:
         say(f"saved at step {step}. Go on with:\n\n    {command}\n")
         return
