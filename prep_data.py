@@ -1,0 +1,750 @@
+"""Turn any chat data into clean, tokenized training rows.
+
+Reads   hub data sets and local .json .jsonl .csv .parquet files (.gz and .zst too), folders and globs, in any of
+        the FORMATS below, recognized by their columns. All but a .json array is streamed: memory stays flat.
+Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train_tokenized.jsonl and
+        val_tokenized.jsonl (the same rows as input_ids and labels), tokenizer/ (with the chat template: the one
+        place where the chat format is defined) and, last, manifest.json: its presence means complete.
+
+    python prep_data.py --dataset tatsu-lab/alpaca --out_dir data
+    python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
+
+Takes about 20 seconds for Alpaca's 52,002 rows on two cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import functools
+import glob
+import gzip
+import hashlib
+import io
+import itertools
+import json
+import os
+import re
+import shutil
+import sys
+import unicodedata
+import urllib.error
+import urllib.request
+from array import array
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, NoReturn
+
+import jinja2
+import numpy as np
+from tqdm import tqdm
+
+# Rendered, with nothing between the pieces: <|system|>S<|user|>U<|assistant|>A<|endoftext|><|user|>...
+# A control string inside content gets a space before its end (`<|user |>`): no content becomes a control token.
+EOS, ROLE_TOKENS = "<|endoftext|>", ("<|system|>", "<|user|>", "<|assistant|>")
+NEUTRAL = {token: token[:-2] + " |>" for token in (EOS, *ROLE_TOKENS)}
+CHAT_TEMPLATE = """\
+{%- if not messages or messages[0].role != 'system' -%}
+  {%- set messages = [{'role': 'system', 'content': DEFAULT_SYSTEM}] + messages -%}
+{%- endif -%}
+{%- for message in messages -%}
+  {%- set content = message.content NEUTRALIZED -%}
+  {%- if message.role == 'assistant' -%}<|assistant|>{% generation %}{{ content }}<|endoftext|>{% endgeneration %}
+  {%- elif message.role == 'user' -%}<|user|>{{ content }}
+  {%- elif message.role != 'system' -%}{{ raise_exception('the roles are system, user and assistant') }}
+  {%- elif content -%}<|system|>{{ content }}
+  {%- endif -%}
+{%- endfor -%}
+{%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
+"""
+IGNORED = -100  # the label of a token that is not learned
+
+# Which column holds which part. The first format whose columns are all there is taken (so Alpaca's extra `text`
+# does no harm); `context` and `system` may be missing, and a column `system` is understood in every format.
+FORMATS = {
+    "messages": {"messages": "messages"},
+    "sharegpt": {"messages": "conversations"},
+    "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
+    "dolly": {"user": "instruction", "context": "context", "assistant": "response"},
+    "openorca": {"system": "system_prompt", "user": "question", "assistant": "response"},
+    "oasst": {"messages": "message_tree_id"},
+    "prompt": {"user": "prompt", "assistant": "completion"},
+    "qa": {"user": "question", "assistant": "answer"},
+    "text": {"text": "text"},
+}
+ROLES = dict.fromkeys(("user", "human", "prompter", "customer"), "user")
+ROLES.update(dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "bard", "bing", "ai"), "assistant"))
+ROLES.update(system="system", developer="system")
+DATA_FILE = re.compile(r"(?!manifest\.json|.*_tokenized\.).+(\.parquet|\.(jsonl?|csv)(\.gz|\.zst)?)")
+SPLIT = re.compile(r"(?:(train)|validation|valid|val|dev|test)(_[A-Za-z]+)?([-.].*)?")
+# What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
+PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
+OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
+
+
+class Drop(Exception):
+    """A row that is not used; the message is the reason under which it is counted."""
+
+
+def fail(message: object) -> NoReturn:
+    """A mistake of the user's: one line, exit code 2."""
+    line = " ".join(str(message).split()).encode(errors="backslashreplace").decode()
+    print("prep_data.py: error:", line, file=sys.stderr)
+    raise SystemExit(2)
+
+
+# ----------------------------------------------------------------------------------------------------- reading
+
+
+@dataclass(eq=False)
+class Source:
+    """One data set. `parts` maps train and val to local files or a hub split; a hub id starts with none."""
+
+    name: str
+    weight: float | None
+    parts: dict[str, Any]
+    rows: Counter = field(default_factory=Counter)  # "train read", "train clean" and so on
+
+
+def part_of(name: str) -> str:
+    """'train', 'val' or '', of the name of a file or of a hub split."""
+    match = SPLIT.fullmatch(name)
+    return "" if match is None else "train" if match[1] else "val"
+
+
+def find_source(spec: str) -> Source:
+    """NAME_OR_PATH[:WEIGHT] -> its files; a folder's own train and validation files keep their parts."""
+    weighted = None if Path(spec).exists() else re.fullmatch(r"(.+):(?=.*[1-9])(\d*\.?\d+)", spec)
+    name, weight = (weighted[1], float(weighted[2])) if weighted else (spec, None)
+    folder, exists = Path(name).is_dir(), Path(name).exists()
+    pattern = f"{glob.escape(name)}/*" if folder else glob.escape(name) if exists else name
+    files = [Path(path) for path in sorted(glob.glob(pattern, recursive=True)) if DATA_FILE.search(Path(path).name)]
+    if not exists and not files and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name) and not DATA_FILE.search(name):
+        return Source(name, weight, {})
+    if not files:
+        fail(f"{name}: no .json, .jsonl, .csv or .parquet file; give a file, a folder or a hub id")
+    val = [path for path in files if folder and part_of(path.name) == "val"]
+    train = [path for path in files if folder and part_of(path.name) == "train"]
+    train = train or [path for path in files if path not in val]
+    return Source(name, weight, {"train": train, "val": val} if train and val else {"train": files})
+
+
+def load_hub(source: Source, args: argparse.Namespace) -> None:
+    """Loads the train split of a hub data set, and the validation split that belongs to it."""
+    from datasets import load_dataset
+
+    try:
+        sets = load_dataset(source.name, args.config, revision=args.revision, streaming=args.streaming)
+    except Exception as error:  # of many kinds, and none is a fault of this script
+        fail(f"{source.name}: {error}; check the id, --config and the network, or give a local file")
+    train = args.split or next(name for name in ("train", "train_sft", *sets) if name in sets)
+    if train not in sets:
+        fail(f"{source.name}: no split {train}; --split takes one of {', '.join(sets)}")
+    source.parts["train"] = sets[train]
+    for name in sets:  # train_sft goes with test_sft; a --split that was asked for stands alone
+        if not args.split and part_of(name) == "val" and name.endswith(train[len("train") :]):
+            source.parts.setdefault("val", sets[name])
+
+
+def read_file(path: Path) -> Iterator[tuple[int, Any]]:
+    """(line, row) of a local file: a JSON line as it stands, a Drop for a malformed row."""
+    if path.suffix == ".parquet":
+        from pyarrow.parquet import ParquetFile
+
+        batches = ParquetFile(path).iter_batches(batch_size=1000)
+        yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
+        return
+    with open(path, "rb") as raw:
+        data: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
+        if path.suffix == ".zst":
+            from zstandard import ZstdDecompressor
+
+            data = ZstdDecompressor().stream_reader(raw, read_across_frames=True)
+        # bytes that are no UTF-8 become lone surrogates: they mark their own row as broken, and no other
+        text = io.TextIOWrapper(data, "utf-8-sig", errors="surrogateescape", newline="")
+        if ".csv" in path.suffixes:
+            csv.field_size_limit(1 << 30)
+            reader = csv.DictReader(text, strict=True)
+            for row in reader:
+                whole = None not in row and None not in row.values()
+                yield reader.line_num, row if whole else Drop("another number of columns than the first line")
+        else:
+            first, head = 1, text.read(1)
+            while head.isspace():
+                first, head = first + (head == "\n"), text.read(1)
+            if head == "[":
+                yield from enumerate(json.loads(head + text.read()), 1)
+            else:
+                yield from enumerate(itertools.chain([head + text.readline()], text), first)
+
+
+def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
+    """(place, row) of all rows of a part, the place being file:line; a Drop stands for a malformed row."""
+    if not isinstance(source.parts[part], list):
+        for batch in source.parts[part].iter(batch_size=1000):
+            yield from ((source.name, dict(zip(batch, values))) for values in zip(*batch.values()))
+        return
+    for path in source.parts[part]:
+        try:
+            for line, row in read_file(path):
+                if not isinstance(row, str):
+                    yield f"{path}:{line}", row
+                elif row.strip():
+                    try:
+                        row = json.loads(row)
+                    except (ValueError, RecursionError) as error:
+                        row = Drop(f"not JSON: {error}")
+                    yield f"{path}:{line}", row
+        except Exception as error:  # whatever the readers of five kinds of files raise
+            fail(f"{path}: cannot be read: {error}; mend the file or leave it out")
+
+
+# --------------------------------------------------------------------------------------- rows to conversations
+
+
+def join_trees(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Joins the neighboring rows of an OASST tree, a message each, to one row: the path of best ranked replies."""
+
+    def tree_id(item: tuple[str, Any]) -> Any:
+        return item[1].get("message_tree_id") if isinstance(item[1], dict) and "parent_id" in item[1] else None
+
+    def rank(node: dict) -> float:
+        return node["rank"] if isinstance(node.get("rank"), (int, float)) else 1e9
+
+    for tree, group in itertools.groupby(rows, key=tree_id):
+        if tree is None:
+            yield from group
+            continue
+        places, nodes = zip(*group)
+        path, parent = [], None
+        while replies := [node for node in nodes if node["parent_id"] == parent and not node.get("deleted")]:
+            path.append(min(replies, key=rank))
+            parent = path[-1].get("message_id", "")
+        while path and path[-1].get("role") != "assistant":
+            path.pop()
+        turns = [{"role": node.get("role"), "content": node.get("text")} for node in path]
+        yield places[0], {"message_tree_id": turns}
+
+
+def check_text(value: Any, may_be_empty: bool = False) -> str:
+    if not isinstance(value, str) and value is not None:
+        raise Drop("turn is not text")
+    if value is None or not (value.strip() or may_be_empty):
+        raise Drop("empty turn")
+    return value
+
+
+def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -> dict:
+    """A row of any format -> `{"system", "messages"}` or `{"text"}`; Drop when it is no usable conversation."""
+    for columns in formats.values() if isinstance(row, dict) else ():
+        needed = [column for part, column in columns.items() if part not in ("system", "context")]
+        # a table of mixed kinds of rows is filled up with None, so one of the columns has to be something else
+        if all(column in row for column in needed) and any(row[column] is not None for column in needed):
+            break
+    else:
+        raise Drop("unknown columns")
+    if "text" in columns:
+        return {"text": check_text(row[columns["text"]])}
+    if "messages" in columns:
+        turns = row[columns["messages"]]
+    else:
+        user, context = check_text(row[columns["user"]]), row.get(columns.get("context"))
+        if context is not None and check_text(context, may_be_empty=True).strip():
+            user += "\n\n" + context
+        turns = [{"role": "user", "content": user}, {"role": "assistant", "content": row[columns["assistant"]]}]
+    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
+        raise Drop("turns are not a list of messages")
+    system, messages = row.get(columns.get("system", "system")), []
+    for turn in turns:
+        role = ROLES.get(str(turn.get("role") or turn.get("from")).lower(), "unknown")
+        content = turn.get("value") if turn.get("content") is None else turn["content"]
+        if role == "system" and turn is turns[0]:
+            system = content
+        else:
+            messages.append({"role": role, "content": check_text(content)})
+    roles = [message["role"] for message in messages]
+    if "unknown" in roles:
+        raise Drop("unknown role")
+    if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
+        raise Drop("wrong role order" if "assistant" in roles else "no assistant turn")
+    system = "" if system is None else check_text(system, may_be_empty=True)
+    return {"system": system or default_system, "messages": messages}
+
+
+# ----------------------------------------------------------------------------------------- cleaning and mixing
+
+
+class Seen:
+    """A growing set of 64-bit digests in some 12 bytes each, where Python's own takes 80."""
+
+    def __init__(self) -> None:
+        self.sorted, self.recent = np.empty(0, np.uint64), set()
+
+    def __contains__(self, digest: int) -> bool:
+        at = self.sorted.searchsorted(np.uint64(digest))
+        return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
+
+    def add(self, digest: int) -> None:
+        self.recent.add(digest)
+        if len(self.recent) > 10_000 + len(self.sorted) // 16:
+            self.sorted = np.sort(np.append(self.sorted, np.fromiter(self.recent, np.uint64)))
+            self.recent = set()
+
+
+def digest(text: str) -> int:
+    """64 bits of a text: equal texts are found without keeping them, with a chance of 1e-8 of one mistake."""
+    return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
+
+
+def check_new(row: dict, line: str, part: str, seen: Seen) -> int:
+    """The digest of a row's first user turn; Drop when its user turns occurred before, or in validation."""
+    users = [turn["content"] for turn in row.get("messages", ())[::2]] or [row["text"]]
+    users = [PROSE.sub(" ", unicodedata.normalize("NFKC", user).casefold()).strip() or user for user in users]
+    exact, turns = digest(line), digest("\0".join(users))
+    in_val = turns ^ 1  # how validation's turns are told from training's
+    if part == "train" and in_val in seen:
+        raise Drop("also in validation")
+    if turns in seen or in_val in seen:
+        raise Drop("exact duplicate" if exact in seen else "near duplicate")
+    seen.add(exact)
+    seen.add(turns if part == "train" else in_val)
+    return digest(users[0])
+
+
+def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argparse.Namespace) -> Iterator[tuple]:
+    """(digest of the first user turn, row as JSON) of every good row; the others are counted by reason."""
+    for place, row in join_trees(read(source, part)):
+        source.rows[f"{part} read"] += 1
+        try:
+            if isinstance(row, Drop):
+                if not args.skip_bad_lines:
+                    fail(f"{place}: {row}; mend the line, or count such lines as dropped with --skip_bad_lines")
+                raise Drop("malformed line")
+            row = convert(row, args.formats, args.system)
+            line = json.dumps(row, ensure_ascii=False)
+            first = check_new(row, line, part, seen)
+        except UnicodeEncodeError:
+            dropped["broken encoding"] += 1
+        except Drop as reason:
+            dropped[str(reason)] += 1
+            if str(reason) == "unknown columns" and source.rows[f"{part} read"] == 1:
+                known = "; ".join(f"{name} ({', '.join(columns.values())})" for name, columns in args.formats.items())
+                columns = ", ".join(row) if isinstance(row, dict) else "none"
+                fail(
+                    f"{place}: unknown columns {columns}; known are {known}; map with --columns user=COLUMN,assistant=COLUMN"
+                )
+        else:
+            source.rows[f"{part} clean"] += 1
+            yield first, line
+    if not source.rows[f"{part} read"]:
+        fail(f"{source.name}: holds no rows; check the file")
+
+
+def mix(sources: list[Source], rows: list[Iterator]) -> Iterator:
+    """Without weights one source after the other. With weights the next row comes from the source furthest behind
+    its share, until one runs out: the shares are those asked for, and no row comes twice."""
+    if all(source.weight is None for source in sources):
+        yield from itertools.chain(*rows)
+        return
+    taken = [0] * len(rows)
+    while True:
+        turn = min(range(len(rows)), key=lambda i: (taken[i] + 1) / (sources[i].weight or 1))
+        taken[turn] += 1
+        try:
+            yield next(rows[turn])
+        except StopIteration:
+            return
+
+
+def split(rows: Iterable[tuple[int, str]], fraction: float, seed: int) -> Iterator[tuple[str, str]]:
+    """(train or val, row), drawn from the first user turn: rows that share it stay together. The very first turn
+    is always validation, so that a small set has some."""
+    always = None
+    for first, line in rows:
+        always = first if always is None else always
+        yield "val" if first == always or digest(f"{seed} {first}") / 2**64 < fraction else "train", line
+
+
+# ------------------------------------------------------------------------------------------------------ tokens
+
+
+def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
+    """GPT2TokenizerFast with role tokens and chat template, from --tokenizer or a BPE trained on the texts."""
+    from huggingface_hub import hf_hub_download
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+    from transformers import GPT2TokenizerFast
+
+    if args.train_tokenizer:
+        bpe, byte_level = Tokenizer(models.BPE()), pre_tokenizers.ByteLevel(add_prefix_space=False)
+        bpe.pre_tokenizer, bpe.decoder = byte_level, decoders.ByteLevel()
+        bpe.post_processor = processors.ByteLevel(trim_offsets=False)
+        size, alphabet = args.train_tokenizer - len(ROLE_TOKENS), byte_level.alphabet()
+        options = {"special_tokens": [EOS], "initial_alphabet": alphabet, "show_progress": False}
+        bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, **options))
+    else:
+        try:
+            folder = Path(args.tokenizer)  # from_pretrained makes an empty tokenizer when it cannot find the files
+            file = folder / "tokenizer.json" if folder.is_dir() else hf_hub_download(args.tokenizer, "tokenizer.json")
+            bpe = Tokenizer.from_file(str(file))
+        except Exception as error:  # of many kinds, and none is a fault of this script
+            fail(f"--tokenizer {args.tokenizer}: {error}; check it and the network, or use --train_tokenizer 8192")
+    names = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), EOS)
+    tokenizer = GPT2TokenizerFast(tokenizer_object=bpe, **names, clean_up_tokenization_spaces=False)
+    tokenizer.add_tokens(
+        [AddedToken(role, special=True, normalized=False) for role in ROLE_TOKENS], special_tokens=True
+    )
+    filters = "".join(f"| replace({token!r}, {neutral!r})" for token, neutral in NEUTRAL.items())
+    system = json.dumps(args.system, ensure_ascii=False)
+    tokenizer.chat_template = CHAT_TEMPLATE.replace("NEUTRALIZED", filters).replace("DEFAULT_SYSTEM", system)
+    probe = "Zoë: 1 + 1 = 2,\n  \tnaïve 東京 🙂\0"
+    if set(tokenizer.get_added_vocab()) != set(NEUTRAL) or tokenizer.decode(tokenizer.encode(probe)) != probe:
+        fail(
+            f"--tokenizer {args.tokenizer}: not of GPT-2's kind; use gpt2, a folder of that kind or --train_tokenizer 8192"
+        )
+    if args.train_tokenizer and len(tokenizer) != args.train_tokenizer:
+        fail(f"the data yields only {len(tokenizer)} tokens; use --train_tokenizer {len(tokenizer)}")
+    return tokenizer
+
+
+def render(row: dict) -> str:
+    """A text as it is tokenized: control strings made harmless as the template does it, and closed."""
+    text = row["text"]
+    for token, neutral in NEUTRAL.items():
+        text = text.replace(token, neutral)
+    return text + EOS
+
+
+def supervise(ids: list[int], assistant: int, eos: int) -> list[int]:
+    """Labels: the ids after each `<|assistant|>` up to and with the next `<|endoftext|>`, IGNORED elsewhere."""
+    labels, end = [IGNORED] * len(ids), 0
+    for _ in range(ids.count(assistant)):
+        start = ids.index(assistant, end) + 1
+        end = ids.index(eos, start) + 1
+        labels[start:end] = ids[start:end]
+    return labels
+
+
+def shorten(row: dict, encoding: Any, args: argparse.Namespace, tokenizer: Any) -> Iterator[tuple[dict, list[int]]]:
+    """(row, ids) of what a row longer than --seq_len becomes: a conversation keeps its first complete turns, a text is
+    cut between words into several rows, of which only the last ends in `<|endoftext|>`."""
+    ids, words, start, seq_len = encoding.ids, encoding.word_ids, 0, args.seq_len
+    eos = ids[-1]
+    if args.too_long == "drop":
+        raise Drop("too long")
+    if "messages" in row:
+        if eos not in ids[:seq_len]:
+            raise Drop("first answer ends beyond --seq_len")
+        ids = ids[: seq_len - ids[seq_len - 1 :: -1].index(eos)]
+        yield {**row, "messages": row["messages"][: 2 * ids.count(eos)]}, ids
+        return
+    while start < len(ids):
+        end = min(start + seq_len, len(ids))
+        while start < end < len(ids) and words[end] == words[end - 1]:
+            end -= 1
+        if start == end:
+            raise Drop("word longer than --seq_len")
+        yield {"text": tokenizer.decode(ids[start:end], skip_special_tokens=True)}, ids[start:end]
+        start = end
+
+
+def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
+    """(part, row as JSON, ids, labels, truncated) of each row, in order."""
+    eos, assistant = tokenizer.convert_tokens_to_ids([EOS, "<|assistant|>"])
+    # the saved template as it is, without transformers' wrapping, which takes four times as long
+    template = jinja2.Environment().from_string(re.sub(r"{%-? (end)?generation -?%}", "", tokenizer.chat_template))
+    encode_batch, queue = tokenizer.backend_tokenizer.encode_batch, deque()
+    with ThreadPoolExecutor(1) as pool:  # a batch is encoded, in Rust on all cores, while others are read and written
+        while (batch := list(itertools.islice(rows, 500))) or queue:
+            if batch:
+                parsed = [json.loads(line) for _, line in batch]
+                texts = [
+                    template.render(messages=[{"role": "system", "content": row["system"]}, *row["messages"]])
+                    if "messages" in row
+                    else render(row)
+                    for row in parsed
+                ]
+                queue.append((batch, parsed, pool.submit(encode_batch, texts, add_special_tokens=False)))
+            if len(queue) < 2 and batch:
+                continue
+            batch, parsed, encodings = queue.popleft()
+            for (part, line), row, encoding in zip(batch, parsed, encodings.result()):
+                try:
+                    whole = len(encoding.ids) <= args.seq_len
+                    for kept, ids in [(row, encoding.ids)] if whole else list(shorten(row, encoding, args, tokenizer)):
+                        if not whole:
+                            line = json.dumps(kept, ensure_ascii=False)
+                        if not whole and "messages" in kept:  # what is left may be in the data already
+                            check_new(kept, line, part, seen)
+                        labels = supervise(ids, assistant, eos) if "messages" in kept else ids
+                        yield part, line, ids, labels, not whole
+                except Drop as reason:
+                    dropped[str(reason)] += 1
+
+
+# --------------------------------------------------------------------------------------------------- data card
+
+
+def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_len: int) -> str:
+    """What there is to learn from: counts, lengths of the training rows with a histogram, steps an epoch."""
+    card = []
+    for part, count in stats.items():
+        learned, cut = count["supervised"] / max(1, count["tokens"]), count["truncated"] / max(1, count["rows"])
+        card.append("{:5} {rows:,} rows, {turns:,} turns, {tokens:,} tokens".format(part, **count))
+        card[-1] += f", of which {learned:.1%} are learned; {cut:.1%} of the rows truncated"
+    card.append("dropped " + ("; ".join(f"{count:,} {why}" for why, count in sorted(dropped.items())) or "nothing"))
+    percents = (5, 25, 50, 75, 95, 99, 100)
+    values = np.percentile(lengths, percents, method="inverted_cdf").astype(int)
+    card.append("tokens a row: " + ", ".join(f"{p} % have up to {value}" for p, value in zip(percents, values)))
+    counts, edges = np.histogram(lengths, bins=10)
+    for count, low, high in zip(counts, edges, edges[1:]):
+        card.append(f"{low:9.0f} to {high:5.0f} {count:10,} {'#' * -int(-40 * count // counts.max())}")
+    steps = [f"{max(1, round(stats['train']['tokens'] / seq_len / size)):,} of {size}" for size in (8, 32, 128)]
+    return "\n".join([*card, f"an epoch in steps of packed rows of {seq_len} tokens: {', '.join(steps)}"])
+
+
+def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
+    """A row as the model sees it; what is learned is green on a terminal."""
+    green, plain = ("\033[32m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
+    text = ""
+    for ignored, group in itertools.groupby(zip(ids, labels), key=lambda pair: pair[1] == IGNORED):
+        piece = tokenizer.decode([token for token, _ in group])
+        piece = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in piece)
+        text += piece if ignored else green + piece + plain
+    return text
+
+
+def fingerprint(path: Path) -> list:
+    """[sha256, number of lines] of a file."""
+    total, lines = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+            lines += block.count(b"\n")
+    return [total.hexdigest(), lines]
+
+
+# ------------------------------------------------------------------------------------------------ command line
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see python prep_data.py --help")
+
+
+def at_least(least: int) -> Any:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return int(text)
+
+    return number
+
+
+def columns_format(text: str) -> dict[str, str]:
+    columns = dict(pair.partition("=")[::2] for pair in text.split(","))
+    wanted = ({"user", "assistant"}, {"messages"}, {"text"})
+    if not all(columns.values()) or set(columns) - {"system", "context"} not in wanted:
+        raise argparse.ArgumentTypeError("takes user=COLUMN,assistant=COLUMN, messages=COLUMN or text=COLUMN")
+    return columns
+
+
+# fmt: off
+def build_parser() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument_group("sources").add_argument
+    add("--dataset", action="append", required=True, metavar="NAME_OR_PATH[:WEIGHT]", help="hub id, local file, folder or glob; repeat to join several, one after the other, or mixed by weights until one runs out")
+    add("--val_dataset", metavar="NAME_OR_PATH", help="validation data (default: the validation files or split that --dataset has, else a part of it)")
+    add("--val_fraction", type=float, default=0.02, help="share held out when there is no validation data, 0 to 1 (default: 0.02)")
+    add("--config", help="configuration of a hub data set that has several (default: its only one)")
+    add("--split", help="split of a hub data set to train on (default: its train split)")
+    add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
+    add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk; needs --max_rows or --max_tokens")
+    add("--max_rows", type=at_least(2), help="stop after this many clean rows of --dataset (default: all)")
+    add("--max_tokens", type=at_least(1), help="stop after this many training tokens (default: all)")
+    add = parser.add_argument_group("format and cleaning").add_argument
+    add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
+    add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
+    add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none (default: %(default)s)")
+    add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
+    add = parser.add_argument_group("tokens").add_argument
+    add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer (default: gpt2)")
+    add("--train_tokenizer", type=at_least(260), metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
+    add("--seq_len", type=at_least(8), default=1024, help="most tokens in a row, at most the positions of the model (default: 1024)")
+    add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate, the default), or both go (drop)")
+    add = parser.add_argument_group("run").add_argument
+    add("--out_dir", type=Path, default=Path("data"), help="folder to write (default: data)")
+    add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
+    add("--num_proc", type=at_least(1), help="CPU threads that encode (default: all); the output is the same")
+    add("--seed", type=int, default=0, help="draws which rows are held out (default: 0)")
+    return parser
+# fmt: on
+
+
+def prefer_cache() -> None:
+    """An unreachable hub is retried for up to 46 seconds; with this, what is not cached fails at once."""
+    try:
+        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10)
+    except urllib.error.HTTPError:
+        pass  # it answers
+    except OSError:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def read_spool(path: Path) -> Iterator[list[str]]:
+    with open(path, encoding="utf-8", newline="\n") as file:
+        yield from (line.rstrip("\n").split("\t", 1) for line in file)
+
+
+def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
+    """What the training rows say, for the tokenizer to learn from."""
+    for part, line in rows:
+        row = json.loads(line)
+        if part == "train":
+            yield from (
+                [row["text"]] if "text" in row else [row["system"], *(turn["content"] for turn in row["messages"])]
+            )
+
+
+def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
+    """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
+    manifest = out / "manifest.json"
+    try:
+        old = json.loads(manifest.read_text(encoding="utf-8"))
+        same = (old["arguments"], old["inputs"]) == (recorded, inputs)
+        return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
+    except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
+        strange = [name for name in OUTPUTS if (out / name).exists()]
+        strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
+    except (ValueError, KeyError, TypeError):
+        strange = ["manifest.json"]
+    if strange:
+        fail(f"{out / strange[0]} is not of prep_data.py's making; choose another --out_dir, or add --overwrite")
+    return False
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not 0 < args.val_fraction < 1:
+        parser.error("--val_fraction must lie between 0 and 1")
+    if args.streaming and not (args.max_rows or args.max_tokens):
+        parser.error("--streaming reads without end: add --max_rows or --max_tokens")
+    if args.train_tokenizer and args.max_tokens:
+        parser.error("--max_tokens needs a tokenizer to count with: use --max_rows with --train_tokenizer")
+
+    # Find what is to be read. When the manifest that is there tells of the same, there is nothing to do.
+    recorded = {key: value for key, value in vars(args).items() if key not in ("out_dir", "overwrite", "num_proc")}
+    args.formats = {name: FORMATS[name] for name in ([args.format] if args.format else FORMATS)}
+    args.formats = {"columns": args.columns} if args.columns else args.formats
+    sources = [find_source(spec) for spec in args.dataset]
+    val_sources = [find_source(args.val_dataset)] if args.val_dataset else sources
+    both = list(dict.fromkeys(sources + val_sources))
+    paths = [path for source in both for part in source.parts.values() for path in part]
+    inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
+    out, work = args.out_dir, args.out_dir / "prep.tmp"
+    if {(out / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
+        fail(f"{out} holds a file that would be read and written; choose another --out_dir")
+    config = "tiny" if args.train_tokenizer else "baseline_355m"
+    command = (
+        f"python train.py --data_dir {out} --model_dir checkpoints/{out.name} --cfg {config} --seq_len {args.seq_len}"
+    )
+    if not args.overwrite and is_complete(out, recorded, inputs):
+        print(f"{out} is complete already; --overwrite builds it again\n\nNext: {command}")
+        return
+
+    # Load what is not local, before the long work begins.
+    if args.num_proc:
+        os.environ["RAYON_NUM_THREADS"] = str(args.num_proc)  # the threads of the tokenizer's Rust code
+    for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    hub = [source for source in both if not source.parts]
+    if hub or not (args.train_tokenizer or Path(args.tokenizer).is_dir()):
+        prefer_cache()
+    tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
+    for source in hub:
+        load_hub(source, args)
+    if args.val_dataset:
+        val_sources[0].parts.setdefault("val", val_sources[0].parts["train"])
+    try:
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir(parents=True)
+    except OSError as error:
+        fail(f"--out_dir {out}: {error.strerror}; choose a folder that can be written")
+
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, work, ignore_errors=True)
+        write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
+        # Rows flow through: read, clean, mix, split. A tokenizer that is to be trained needs them twice.
+        seen, dropped, spool = Seen(), Counter(), work / "rows"
+        train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
+        train = itertools.islice(train, args.max_rows)
+        held_out = [clean(source, "val", seen, dropped, args) for source in val_sources if "val" in source.parts]
+        if held_out:
+            rows = (("val", line) for _, line in itertools.chain(*held_out))
+            rows = itertools.chain(rows, (("train", line) for _, line in train))
+        else:
+            rows = split(train, args.val_fraction, args.seed)
+        countable = not hub and all(path.suffix in (".jsonl", ".csv") for path in paths)
+        total = sum(lines for _, lines in inputs.values()) if countable else None
+        rows = tqdm(rows, "reading", total, unit=" rows", disable=None)
+        if args.train_tokenizer:
+            with write(spool) as file:
+                file.writelines(f"{part}\t{line}\n" for part, line in rows)
+            tokenizer = make_tokenizer(args, texts_of(read_spool(spool)))
+            rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
+
+        # Encode and write, all of it in the work folder.
+        stats, lengths, example = {"train": Counter(), "val": Counter()}, array("I"), None
+        files = {name: stack.enter_context(write(work / name)) for name in OUTPUTS}
+        for part, line, ids, labels, truncated in encode(iter(rows), tokenizer, args, seen, dropped):
+            files[f"{part}.jsonl"].write(line + "\n")
+            files[f"{part}_tokenized.jsonl"].write(f'{{"input_ids": {ids}, "labels": {labels}}}\n')
+            turns, learned = ids.count(tokenizer.eos_token_id), len(ids) - labels.count(IGNORED)
+            stats[part].update(rows=1, turns=turns, tokens=len(ids), supervised=learned, truncated=int(truncated))
+            if part == "train":
+                example = example or (ids, labels)
+                lengths.append(len(ids))
+            if args.max_tokens and stats["train"]["tokens"] >= args.max_tokens:
+                break
+        for part, count in stats.items():
+            if not count["supervised"]:
+                why = ", ".join(f"{count} {why}" for why, count in sorted(dropped.items())) or "too few rows"
+                fail(f"nothing to learn is left in {part} (dropped: {why}); check --format, --columns and --seq_len")
+        for file in files.values():
+            file.close()
+        spool.unlink(missing_ok=True)
+        tokenizer.save_pretrained(work / "tokenizer")
+        card = data_card(stats, lengths, dropped, args.seq_len)
+        results = {path.relative_to(work).as_posix(): path for path in sorted(work.rglob("*")) if path.is_file()}
+        versions = {name: version(name) for name in ("datasets", "tokenizers", "transformers")}
+        record = {"complete": True, "arguments": recorded, "seed": args.seed, "inputs": inputs}
+        record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in both]
+        record |= {**stats, "dropped": dict(sorted(dropped.items())), "vocab_size": len(tokenizer), "card": card}
+        record["sha256"] = {name: fingerprint(path)[0] for name, path in results.items()}
+        record["versions"] = {"python": sys.version.split()[0], **versions}
+        (work / "manifest.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+        # Everything to its final place, the manifest last. The work folder stays while this is not done.
+        stack.pop_all()
+        for path in [*results.values(), work / "manifest.json"]:
+            with open(path, "rb+") as file:
+                os.fsync(file.fileno())
+        (out / "manifest.json").unlink(missing_ok=True)
+        shutil.rmtree(out / "tokenizer", ignore_errors=True)
+        for name in ("tokenizer", *OUTPUTS, "manifest.json"):
+            os.replace(work / name, out / name)
+        work.rmdir()
+    print(card, "\nThe first training row, as the model sees it:", show(*example, tokenizer), sep="\n")
+    print(f"\nNext: {command}")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except KeyboardInterrupt:
+        sys.exit("\nprep_data.py: stopped, and nothing was replaced; the same command starts over")

@@ -1,0 +1,177 @@
+"""A small hub on the loopback device, with made-up content, for the real hub clients.
+
+It answers what they ask in order to read: what a repository holds, and its files, whole or in part. Every repository
+has one commit. `with hub(repositories) as environment:` serves; the environment makes a new process read from there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import json
+import re
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from urllib.parse import parse_qs, unquote, urlsplit
+
+COMMIT = "c0ffee" + "0" * 34
+DATE = "2026-01-01T00:00:00.000Z"
+Repositories = dict[str, dict[str, bytes]]  # "models/gpt2" or "datasets/org/name" -> file name -> content
+
+
+def parquet(rows: list[dict]) -> bytes:
+    import pyarrow
+    import pyarrow.parquet
+
+    file = io.BytesIO()
+    pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows), file)
+    return file.getvalue()
+
+
+def alpaca_rows(count: int = 60) -> list[dict]:
+    """Rows in Alpaca's columns, its `text` included."""
+    rows = []
+    for number in range(count):
+        row = {
+            "instruction": f"Add {number} and {number + 3}.",
+            "input": "Answer in words." if number % 3 == 0 else "",
+            "output": f"The sum of {number} and {number + 3} is {2 * number + 3}.",
+        }
+        rows.append({**row, "text": f"### Instruction:\n{row['instruction']}\n\n### Response:\n{row['output']}"})
+    return rows
+
+
+def gpt2_files(texts: list[str], size: int = 400) -> dict[str, bytes]:
+    """The files of a tokenizer of GPT-2's kind, its BPE made on the fly."""
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
+
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    bpe.post_processor = processors.ByteLevel(trim_offsets=False)
+    bpe.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, initial_alphabet=alphabet, show_progress=False))
+    bpe.add_special_tokens([AddedToken("<|endoftext|>", special=True)])  # the last id, as in GPT-2
+    config = {"model_type": "gpt2", "architectures": ["GPT2LMHeadModel"], "vocab_size": bpe.get_vocab_size()}
+    tokenizer_config = {"tokenizer_class": "GPT2Tokenizer", "model_max_length": 1024}
+    return {
+        "config.json": json.dumps(config).encode(),
+        "tokenizer_config.json": json.dumps(tokenizer_config).encode(),
+        "tokenizer.json": bpe.to_str().encode(),
+    }
+
+
+def sample_repositories() -> Repositories:
+    """gpt2, Alpaca, and a set with splits in the manner of ultrachat."""
+    rows = alpaca_rows()
+    chats = [
+        {"messages": [{"role": "user", "content": f"Say {n}."}, {"role": "assistant", "content": f"{n}!"}]}
+        for n in range(40)
+    ]
+    return {
+        "models/gpt2": gpt2_files([row["instruction"] + " " + row["output"] for row in rows]),
+        "datasets/tatsu-lab/alpaca": {"data/train-00000-of-00001.parquet": parquet(rows)},
+        "datasets/made-up/splits": {
+            "data/train_sft-00000-of-00001.parquet": parquet(chats[:20]),
+            "data/test_sft-00000-of-00001.parquet": parquet(chats[20:25]),
+            "data/train_gen-00000-of-00001.parquet": parquet(chats[25:30]),
+        },
+    }
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"  # the clients keep their connections
+
+    def log_message(self, *args: object) -> None:
+        self.server.requests.append(f"{self.command} {self.path}")
+
+    def answer(self, status: int, body: object = b"", **headers: str) -> None:
+        content = body if isinstance(body, bytes) else json.dumps(body).encode()
+        self.send_response(status)
+        for name, value in {"X-Repo-Commit": COMMIT, "Content-Length": str(len(content)), **headers}.items():
+            self.send_header(name.replace("_", "-"), value)
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(content)
+
+    def missing(self, what: str) -> None:
+        self.answer(404, {"error": f"{what} not found"}, X_Error_Code=f"{what}NotFound")
+
+    def do_GET(self) -> None:
+        body = self.rfile.read(int(self.headers.get("Content-Length") or 0)).decode()
+        url = urlsplit(self.path)
+        path, repositories = unquote(url.path).strip("/"), self.server.repositories
+        if resolved := re.fullmatch(r"(datasets/)?(.+?)/resolve/[^/]+/(.+)", path):
+            files = repositories.get(f"{'datasets' if resolved[1] else 'models'}/{resolved[2]}")
+            if files is None:
+                return self.missing("Repo")
+            return self.file(files.get(resolved[3]))
+        if not (
+            api := re.fullmatch(r"api/((?:models|datasets)/.+?)(?:/(revision|tree|paths-info)/[^/]+(?:/(.*))?)?", path)
+        ):
+            return self.missing("Entry")
+        name, question, folder = api.groups()
+        if name not in repositories:
+            return self.missing("Repo")
+        files = repositories[name]
+        if question in (None, "revision"):
+            info = {"id": name.split("/", 1)[1], "sha": COMMIT, "lastModified": DATE, "createdAt": DATE, "tags": []}
+            state = {"private": False, "gated": False, "disabled": False, "downloads": 0, "likes": 0, "_id": "1"}
+            return self.answer(200, {**info, **state, "siblings": [{"rfilename": file} for file in files]})
+        if question == "tree":
+            recursive = parse_qs(url.query).get("recursive", [""])[0].lower() == "true"
+            return self.answer(200, tree(files, f"{folder}/" if folder else "", recursive))
+        wanted = json.loads(body)["paths"] if body.startswith("{") else parse_qs(body).get("paths", [])
+        return self.answer(200, [entry for entry in tree(files, "", True) if entry["path"] in wanted])
+
+    do_HEAD = do_POST = do_GET
+
+    def file(self, content: bytes | None) -> None:
+        if content is None:
+            return self.missing("Entry")
+        headers = {"ETag": f'"{git_id(content)}"', "Accept_Ranges": "bytes"}
+        asked = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers.get("Range") or "")
+        if not asked or self.command == "HEAD":
+            return self.answer(200, content, **headers)
+        first, last = int(asked[1]), min(int(asked[2] or len(content)), len(content) - 1)
+        headers["Content_Range"] = f"bytes {first}-{last}/{len(content)}"
+        self.answer(206, content[first : last + 1], **headers)
+
+
+def git_id(content: bytes) -> str:
+    return hashlib.sha1(content).hexdigest()
+
+
+def tree(files: dict[str, bytes], prefix: str, recursive: bool) -> list[dict]:
+    """The files and folders below a prefix, as the hub lists them."""
+    entries: dict[str, dict] = {}
+    for path, content in files.items():
+        if not path.startswith(prefix):
+            continue
+        parts = path[len(prefix) :].split("/")
+        for depth in range(1, len(parts) if recursive else min(2, len(parts))):
+            folder = prefix + "/".join(parts[:depth])
+            entries[folder] = {"type": "directory", "path": folder, "size": 0, "oid": "0" * 40}
+        if recursive or len(parts) == 1:
+            entries[path] = {"type": "file", "path": path, "size": len(content), "oid": git_id(content)}
+    return list(entries.values())
+
+
+@contextlib.contextmanager
+def hub(repositories: Repositories, cache: Path) -> Iterator[dict[str, str]]:
+    """Serves while the block runs; gives the environment variables that point the clients here, with their cache."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.repositories, server.requests = repositories, []
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        endpoint = f"http://127.0.0.1:{server.server_address[1]}"
+        yield {"HF_ENDPOINT": endpoint, "HF_HOME": str(cache), "HF_HUB_OFFLINE": "0"}
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
