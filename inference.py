@@ -1,0 +1,764 @@
+"""Chat in the terminal with a model that train.py saved, ask it from a script, or score it on a file of questions.
+
+Reads   --model_dir: config.json, model.safetensors, generation_config.json, tokenizer and chat template
+Writes  what you ask for (/save FILE, the answers of --prompts_file) and the input history in ~/.local/state/chatbot
+
+    python inference.py --model_dir checkpoints/demo
+    python inference.py --model_dir checkpoints/demo --prompts_file data/demo/val.jsonl
+
+Answers go to standard output, all else to standard error, so that pipes stay clean. Loading takes a few seconds, scoring
+1,000 questions with the `tiny` model half a minute on two CPU cores. Exit codes: 0 done, 2 a mistake in what was asked
+for, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import difflib
+import functools
+import importlib.util
+import itertools
+import json
+import logging
+import math
+import os
+import re
+import sys
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NoReturn
+
+import torch
+import torch.nn.functional as F
+import transformers
+from safetensors import SafetensorError
+from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, StaticCache
+from transformers.generation import MinPLogitsWarper, RepetitionPenaltyLogitsProcessor, TopPLogitsWarper
+
+ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
+DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
+BOOTSTRAP_SAMPLES = 1000
+# What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls.
+STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+VISIBLE = {code: ascii(chr(code))[1:-1] for code in STEERING if chr(code) not in "\n\t"}
+
+# name: (type, default, lowest, highest, meaning): one table for the flags, generation_config.json and /set
+SETTINGS: dict[str, tuple[type, float, float, float, str]] = {
+    "temperature": (float, 0.7, 0, 100, "how freely to choose; 0 always takes the likeliest token"),
+    "top_k": (int, 50, 0, math.inf, "choose among this many likeliest tokens; 0 means all"),
+    "top_p": (float, 0.9, 0.001, 1, "choose among the likeliest tokens that hold this share of the probability"),
+    "min_p": (float, 0.0, 0, 1, "leave out tokens below this share of the likeliest one's probability"),
+    "repetition_penalty": (float, 1.0, 0.01, 100, "above 1, tokens that have occurred become less likely"),
+    "max_new_tokens": (
+        int,
+        256,
+        1,
+        math.inf,
+        "longest answer in tokens; half of the context is always left for questions",
+    ),
+}
+
+
+class Mistake(argparse.ArgumentTypeError):
+    """What the user can mend: one line in the chat, one line and exit code 2 elsewhere."""
+
+
+def fail(message: str) -> NoReturn:
+    print(f"inference.py: error: {visible(' '.join(message.split()))}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+def clean(text: str) -> str:
+    """Half of a surrogate pair (a broken pipe, a JSON escape) is no character and no tokenizer takes it: U+FFFD."""
+    return re.sub("[\ud800-\udfff]", "\ufffd", text)
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: an escape character is shown as `\\x1b`, a right-to-left override `\\u202e`."""
+    return clean(text).translate(VISIBLE)
+
+
+def say(text: str, color: str = "2", end: str = "\n") -> None:
+    """Print what is no answer: on standard error, dim unless another color is given."""
+    text = visible(text)
+    colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    print(f"\x1b[{color}m{text}\x1b[0m" if colored else text, end=end, file=sys.stderr, flush=True)
+
+
+# The chatbot --------------------------------------------------------------------------------------------------------
+
+
+class RoomyLayer(DynamicLayer):
+    """A layer's keys and values (1, heads, T, head size) in buffers with room for the whole context, so that a step
+    writes one row, where DynamicLayer copies them all."""
+
+    def __init__(self, room: int):
+        super().__init__()
+        self.room, self.is_initialized = room, True
+        self.keys = self.values = torch.empty(1, 1, 0, 1)
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
+        start, new = self.keys.shape[2], (key_states, value_states)
+        if start == 0:
+            self.buffers = [x.new_empty(*x.shape[:2], self.room, x.shape[3]) for x in new]
+        for buffer, x in zip(self.buffers, new):
+            buffer[:, :, start : start + x.shape[2]] = x
+        self.keys, self.values = (buffer[:, :, : start + key_states.shape[2]] for buffer in self.buffers)
+        return self.keys, self.values
+
+
+class PackedLinear(torch.nn.Module):
+    """A linear layer with its weight (out, in) as oneDNN's bf16 kernel wants it; a single token is 1.5x faster."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None):
+        super().__init__()
+        self.weight, self.bias = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 1), bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+class Chatbot:
+    """A model, its tokenizer, and a cache of the keys and values of the ids that it has read."""
+
+    def __init__(self, model_dir: str, device: str, dtype: str, quantize: str | None, compile: bool):
+        folder, train = Path(model_dir), f"train one: python train.py --data_dir data --model_dir {model_dir}"
+        if not (folder / "config.json").is_file() or not any(folder.glob("model*.safetensors")):
+            raise Mistake(f"no model in {model_dir} (config.json and model.safetensors); {train}")
+        if quantize and not importlib.util.find_spec("bitsandbytes"):
+            raise Mistake("--quantize needs a package: pip install bitsandbytes")
+        self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        native = torch.cuda.is_bf16_supported() if self.device == "cuda" else torch.cpu._is_avx512_bf16_supported()
+        kind = DTYPES[dtype if dtype != "auto" else "bf16" if native or quantize else "fp32"]
+        options = {"dtype": kind, "use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+        if quantize:
+            how = {"load_in_8bit": True} if quantize == "int8" else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
+            how["bnb_4bit_compute_dtype"] = kind
+            options |= {"quantization_config": transformers.BitsAndBytesConfig(**how), "device_map": {"": self.device}}
+        try:
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
+            self.model, info = transformers.AutoModelForCausalLM.from_pretrained(
+                model_dir, output_loading_info=True, **options
+            )
+            self.model = (self.model if quantize else self.model.to(self.device)).eval()
+            saved = folder / "generation_config.json"
+            self.defaults = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {}
+        except (OSError, ValueError, KeyError, RuntimeError, AssertionError, SafetensorError) as error:
+            raise Mistake(f"cannot load {model_dir}: {str(error)[:200]}") from None
+        vocabulary = self.tokenizer.get_vocab()
+        if info["missing_keys"]:
+            raise Mistake(f"{model_dir}: the weights lack {sorted(info['missing_keys'])[0]}; {train}")
+        if not self.tokenizer.chat_template or not all(role in vocabulary for role in ROLES):
+            raise Mistake(f"{model_dir} is no chat model: its tokenizer has no chat template or role tokens; {train}")
+        self.name, self.n_positions = model_dir, self.model.config.max_position_embeddings
+        self.end = self.tokenizer.eos_token_id
+        self.banned = torch.ones(self.model.config.vocab_size, dtype=torch.bool, device=self.device)
+        self.banned[: len(self.tokenizer)] = False  # beyond is padding of the embedding
+        self.banned[[vocabulary[role] for role in ROLES]] = True
+        rendered = self.tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
+        self.system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the template's own
+        if kind is torch.bfloat16 and self.device == "cpu" and native and not quantize and not compile:
+            self.pack()
+        self.step = torch.compile(self.model.forward, mode="reduce-overhead") if compile else None
+        self.forget()
+
+    def pack(self) -> None:
+        for module in list(self.model.modules()):
+            for name, child in module.named_children():
+                if isinstance(child, (torch.nn.Linear, transformers.pytorch_utils.Conv1D)):  # Conv1D's is (in, out)
+                    weight = child.weight.data if isinstance(child, torch.nn.Linear) else child.weight.data.T
+                    setattr(module, name, PackedLinear(weight, child.bias))
+
+    def forget(self) -> None:
+        """Empty the cache; --compile wants one of fixed size."""
+        config, self.cached_ids = self.model.config, []
+        if self.step:
+            self.cache = StaticCache(config=config, max_cache_len=self.n_positions)
+        else:
+            self.cache = Cache(layers=[RoomyLayer(self.n_positions) for _ in range(config.num_hidden_layers)])
+
+    def ids(self, system: str, turns: list[dict], **options) -> list[int]:
+        """A conversation's ids. The template defuses control strings in it; options: add_generation_prompt."""
+        messages = [{"role": "system", "content": system}, *turns]
+        return self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False, **options)
+
+    def fit(self, system: str, turns: list[dict], max_new_tokens: int) -> tuple[list[int], list[dict], str]:
+        """Prompt ids that leave room for the answer, the turns that are in them, and a word on what had to go or "".
+
+        The oldest pairs of turns go first; a last message too long by itself loses its end.
+        """
+        room = self.n_positions - min(max_new_tokens, self.n_positions // 2)
+        prompt = functools.partial(self.ids, system, add_generation_prompt=True)
+        before, ids, note = len(turns), prompt(turns), ""
+        while len(ids) > room and len(turns) > 1:
+            turns = turns[2:]
+            ids = prompt(turns)
+        if len(turns) < before:
+            note = f"[the context is full: the oldest {before - len(turns)} messages are forgotten]"
+        if len(ids) > room:
+            frame = len(prompt([{"role": "user", "content": ""}]))
+            keep, too_long = room - frame, len(ids) - frame
+            note = f"[your message is too long: of its {too_long:,} tokens only the first {max(keep, 0):,} are read]"
+            while len(ids) > room and keep > 0:  # its ids stand between <|user|> and the closing <|assistant|>
+                text = self.tokenizer.decode(ids[frame - 1 : frame - 1 + keep]).rstrip("\ufffd")
+                turns, keep = [{"role": "user", "content": text}], keep - 1
+                ids = prompt(turns)
+            if len(ids) > room:
+                raise Mistake(f"the system prompt fills the {self.n_positions} positions; give a shorter one (/system)")
+        return ids, turns, note
+
+    @torch.inference_mode()
+    def generate(self, prompt: list[int], settings: dict, generator: torch.Generator) -> Iterator[int]:
+        """Yield the answer's ids, the closing `<|endoftext|>` included. Only what is not in the cache is run."""
+        self.times = [time.perf_counter()]  # of the start and of every token
+        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self.cached_ids, prompt[:-1]))
+        shared = len(list(same))
+        if shared == 0 or (self.step and shared != int(self.cache.get_seq_length())):
+            self.forget()
+        elif not self.step:  # cut even at full length: Ctrl-C may have left some layers longer than others
+            for layer in self.cache.layers:
+                layer.keys, layer.values = layer.keys[:, :, :shared], layer.values[:, :, :shared]
+        self.cached_ids = self.cached_ids[:shared]
+        ids, new = list(prompt), prompt[len(self.cached_ids) :]
+        for _ in range(min(settings["max_new_tokens"], self.n_positions - len(prompt))):
+            forward = self.step if self.step and len(new) == 1 else self.model
+            inputs = torch.tensor([new], device=self.device)
+            logits = forward(inputs, past_key_values=self.cache, use_cache=True, logits_to_keep=1).logits[0, -1]
+            self.cached_ids += new
+            new = [choose(logits.float().masked_fill(self.banned, -math.inf), ids, settings, generator)]
+            ids += new
+            self.times.append(time.perf_counter())
+            yield new[0]
+            if new[0] == self.end:
+                return
+
+    def text(self, ids: Iterable[int]) -> Iterator[str]:
+        """Ids to text as they come, in whole characters: half an emoji waits for its other half."""
+        pending, shown, decoded = [], 0, ""
+        for token in ids:
+            if token == self.end:
+                break
+            pending.append(token)
+            decoded = self.tokenizer.decode(pending, clean_up_tokenization_spaces=False)
+            whole = decoded.rstrip("\ufffd")
+            yield whole[shown:]
+            shown = len(whole)
+            if whole == decoded:
+                pending, shown, decoded = [], 0, ""
+        yield decoded[shown:]
+
+
+def choose(logits: torch.Tensor, ids: list[int], settings: dict, generator: torch.Generator) -> int:
+    """The next id, given logits (V,) and the ids so far."""
+    if settings["repetition_penalty"] != 1:
+        seen = torch.tensor([ids], device=logits.device)
+        logits = RepetitionPenaltyLogitsProcessor(settings["repetition_penalty"])(seen, logits[None])[0]
+    if settings["temperature"] == 0:
+        return int(logits.argmax())
+    # The shortlist first: to sort 50 tokens instead of 50,000 saves milliseconds at every step.
+    scores, tokens = logits.topk(min(settings["top_k"] or len(logits), len(logits)))
+    scores = scores[None].cpu() / settings["temperature"]
+    for name, warper in (("top_p", TopPLogitsWarper), ("min_p", MinPLogitsWarper)):
+        if settings[name] != {"top_p": 1, "min_p": 0}[name]:
+            scores = warper(settings[name])(None, scores)
+    return int(tokens[torch.multinomial(scores.softmax(-1), 1, generator=generator)[0, 0]])
+
+
+# The conversation ---------------------------------------------------------------------------------------------------
+
+
+class Chat:
+    """A conversation, and the commands that act on it."""
+
+    def __init__(self, bot: Chatbot, settings: dict, system: str, generator: torch.Generator, interactive: bool):
+        self.bot, self.settings, self.system, self.generator = bot, settings, system, generator
+        self.interactive, self.turns, self.forgotten = interactive, [], 0  # the first turns that no longer fit
+        self.draft = self.file = ""  # what the next prompt begins with; where /save has written
+
+    def ask(self, text: str) -> None:
+        """Stream the answer to standard output; question and answer, or what there is of it, join the conversation."""
+        question, limit = {"role": "user", "content": clean(text)}, self.settings["max_new_tokens"]
+        ids, kept, note = self.bot.fit(self.system, [*self.turns[self.forgotten :], question], limit)
+        self.turns.append(kept[-1])
+        self.forgotten, pieces = len(self.turns) - len(kept), []
+        if note:
+            say(note)
+        if self.interactive:
+            say("Assistant: ", "1;32", end="")
+        try:
+            for piece in self.bot.text(self.bot.generate(ids, self.settings, self.generator)):
+                pieces.append(piece)
+                print(visible(piece), end="", flush=True)
+        except KeyboardInterrupt:
+            if not self.interactive:
+                raise
+            say(" [stopped]", end="")
+        self.turns.append({"role": "assistant", "content": "".join(pieces)})
+        print(flush=True)
+        start, *times = self.bot.times
+        if self.interactive and len(times) > 1:
+            speed = (len(times) - 1) / (times[-1] - times[0])
+            used = f"{len(ids) + len(times):,}/{self.bot.n_positions:,} tokens"
+            say(f"[{used}, {speed:.1f} tokens/s, the first after {times[0] - start:.2f} s]")
+
+    def reset(self, _: str) -> None:
+        self.turns, self.forgotten = [], 0
+        say("a new conversation")
+
+    def take_back(self) -> str:
+        if not self.turns:
+            raise Mistake("nothing has been said yet")
+        question = self.turns[-2]["content"]
+        del self.turns[-2:]
+        self.forgotten = min(self.forgotten, len(self.turns))
+        return question
+
+    def edit(self, text: str) -> None:
+        question = self.take_back()
+        if text:
+            self.ask(text)
+        else:
+            self.draft = question
+
+    def set_system(self, text: str) -> None:
+        self.system = "" if text == '""' else clean(text) or self.bot.system
+        say(f"system prompt: {self.system or 'none'}")
+
+    def set(self, text: str) -> None:
+        name, _, value = text.replace(" ", "").partition("=")
+        if name not in SETTINGS:
+            raise Mistake(f"/set takes NAME=VALUE; the names are {', '.join(SETTINGS)}")
+        self.settings[name] = parse_setting(name, value)
+        say(f"{name} = {self.settings[name]}")
+
+    def show(self, _: str) -> None:
+        say(f"{self.bot.name}: " + ", ".join(f"{name}={value}" for name, value in self.settings.items()))
+        for turn in [{"role": "system", "content": self.system}, *self.turns]:
+            say(f"{turn['role']}: {turn['content']}")
+
+    def tokens(self, _: str) -> None:
+        used = len(self.bot.ids(self.system, self.turns[self.forgotten :]))
+        say(
+            f"{used:,} of {self.bot.n_positions:,} tokens; {len(self.turns)} messages, {self.forgotten} of them forgotten"
+        )
+
+    def save(self, name: str) -> None:
+        if not name or not self.turns:
+            raise Mistake("nothing to save yet" if name else "/save takes a file name")
+        with file_mistakes(name):
+            if Path(name).exists() and name != self.file:
+                raise Mistake(f"{name} exists; choose another name")
+            write_lines(Path(name), [row_line(self.system, self.turns)])
+        self.file = name
+        say(f"saved {len(self.turns)} messages in {name}")
+
+    def load(self, name: str) -> None:
+        rows = list(read_rows(name, self.bot.system))
+        if len(rows) != 1 or rows[0] is None or rows[0][1][-1]["role"] != "assistant":
+            raise Mistake(f"{name} holds no single conversation that ends with an answer, as /save writes it")
+        (self.system, self.turns), self.forgotten, self.file = rows[0], 0, name
+        say(f"{len(self.turns)} messages from {name}")
+
+    def help(self, _: str) -> None:
+        for name, (_, argument, meaning) in COMMANDS.items():
+            say(f"{name + ' ' + argument:<18} {meaning}")
+        say("Alt-Enter, or \\ at the end of a line, begins a new line. Ctrl-C stops an answer, Ctrl-D leaves.")
+        say("A message that begins with / needs a space in front.")
+
+    def exit(self, _: str) -> NoReturn:
+        raise EOFError
+
+
+COMMANDS: dict[str, tuple[Callable[[Chat, str], object], str, str]] = {
+    "/reset": (Chat.reset, "", "begin a new conversation"),
+    "/retry": (lambda chat, _: chat.ask(chat.take_back()), "", "answer the last question again"),
+    "/undo": (lambda chat, _: say(f"taken back: {chat.take_back()}"), "", "take back the last question and its answer"),
+    "/edit": (Chat.edit, "[TEXT]", "change the last question and ask it again"),
+    "/system": (Chat.set_system, "[TEXT]", 'change the system prompt; "" for none, nothing for the model\'s own'),
+    "/set": (Chat.set, "NAME=VALUE", "change a setting, such as temperature=0.7"),
+    "/show": (Chat.show, "", "show the settings and the conversation"),
+    "/tokens": (Chat.tokens, "", "show how much of the context is used"),
+    "/save": (Chat.save, "FILE", "write the conversation as a row of training data"),
+    "/load": (Chat.load, "FILE", "go on with a saved conversation"),
+    "/help": (Chat.help, "", "show this list"),
+    "/exit": (Chat.exit, "", "leave"),
+}
+
+
+def terminal_reader(chat: Chat) -> Callable[[], str]:
+    """A function that reads a message from the terminal, with line editing, history, completion and several lines."""
+    from prompt_toolkit import ANSI, PromptSession, completion, history, key_binding, output, shortcuts
+
+    class History(history.FileHistory):
+        def store_string(self, string: str) -> None:
+            super().store_string(clean(string))
+
+    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "chatbot"
+    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    keys = key_binding.KeyBindings()
+
+    @keys.add("enter")
+    def enter(event) -> None:
+        buffer = event.current_buffer
+        if buffer.document.is_cursor_at_the_end and buffer.text.endswith("\\"):
+            buffer.delete_before_cursor()
+            buffer.insert_text("\n")
+        else:
+            buffer.validate_and_handle()
+
+    keys.add("escape", "enter")(lambda event: event.current_buffer.insert_text("\n"))
+    session: PromptSession = PromptSession(
+        ANSI("User: " if os.environ.get("NO_COLOR") else "\x1b[1;36mUser: \x1b[0m"),
+        multiline=True,  # with Enter as above, so that a pasted text is one message
+        key_bindings=keys,
+        history=History(str(state / "history")),
+        completer=completion.WordCompleter(list(COMMANDS), sentence=True),
+        complete_while_typing=False,
+        complete_style=shortcuts.CompleteStyle.READLINE_LIKE,
+        output=output.create_output(sys.stderr),
+    )
+
+    def read() -> str:
+        draft, chat.draft = chat.draft, ""
+        try:
+            return session.prompt(default=draft)
+        except KeyboardInterrupt:
+            if session.default_buffer.text:
+                return ""  # as in a shell, the line is given up
+            raise
+
+    return read
+
+
+def pipe_reader() -> str:
+    line = sys.stdin.readline()
+    if not line:
+        raise EOFError
+    return line.rstrip("\r\n")
+
+
+def converse(chat: Chat, read: Callable[[], str]) -> None:
+    """Read and act until the end of input or /exit. On a terminal no mistake and no single Ctrl-C ends the chat."""
+    asked = False
+    while True:
+        try:
+            line = read()
+            asked = False
+            name, _, argument = line.partition(" ")
+            if name in COMMANDS:
+                COMMANDS[name][0](chat, argument.strip())
+            elif line.startswith("/"):
+                near = difflib.get_close_matches(name[:20], COMMANDS, 3, 0.5) or ["/help"]
+                raise Mistake(f"unknown command {name[:40]}; did you mean {' or '.join(near)}?")
+            elif line.strip():
+                chat.ask(line)
+        except EOFError:
+            return
+        except Mistake as mistake:
+            if not chat.interactive:
+                raise
+            say(str(mistake), "31")
+        except KeyboardInterrupt:
+            if not chat.interactive:
+                raise
+            if asked:
+                return
+            asked = True
+            say("press Ctrl-C again or type /exit to leave")
+
+
+# Files of conversations ---------------------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def file_mistakes(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as error:
+        raise Mistake(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def write_lines(path: Path, lines: Iterable[str]) -> None:
+    """Write under a temporary name, flush and rename: nobody sees half a file."""
+    temporary = path.with_name(path.name + ".tmp")
+    with file_mistakes(str(path)):
+        with open(temporary, "w", encoding="utf-8") as file:
+            file.writelines(line + "\n" for line in lines)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+
+
+def row_line(system: str, turns: list[dict]) -> str:
+    return json.dumps({"system": system, "messages": turns}, ensure_ascii=False)
+
+
+def read_rows(source: str | Iterable[str], system: str) -> Iterator[tuple[str, list[dict]] | None]:
+    """(system prompt, turns) of each conversation in a file or in lines, None for a row of plain text."""
+    name, lines = "standard input", source
+    if isinstance(source, str):
+        with file_mistakes(source):
+            name, lines = source, Path(source).read_text(encoding="utf-8", errors="replace").split("\n")
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+            if "messages" not in row and isinstance(row["text"], str):
+                yield None
+                continue
+            turns = [{"role": turn["role"], "content": clean(turn["content"])} for turn in row["messages"]]
+            first = {"role": "system", "content": clean(row.get("system", system))}
+            system_turn = turns.pop(0) if turns and turns[0]["role"] == "system" else first
+            if not turns or any(turn["role"] != ("user", "assistant")[i % 2] for i, turn in enumerate(turns)):
+                raise ValueError
+        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            wanted = '{"messages": [{"role": "user", "content": "..."}, ...]}, user and assistant in turn'
+            raise Mistake(
+                f"{name}, line {number} is no conversation: {wanted}; prep_data.py writes such rows"
+            ) from None
+        yield system_turn["content"], turns
+
+
+def answer_rows(chat: Chat) -> None:
+    """--jsonl: each row of standard input is a conversation that waits for its answer; the row goes out with it."""
+    for row in read_rows(sys.stdin, chat.system):
+        if row is None or row[1][-1]["role"] != "user":
+            raise Mistake("--jsonl answers rows that end with a user message; --prompts_file takes complete ones")
+        ids, _, note = chat.bot.fit(*row, chat.settings["max_new_tokens"])
+        answer = "".join(chat.bot.text(chat.bot.generate(ids, chat.settings, chat.generator)))
+        print(row_line(row[0], [*row[1], {"role": "assistant", "content": answer}]), flush=True)
+        if note:
+            say(note)
+
+
+# The score sheet ----------------------------------------------------------------------------------------------------
+
+# label, name in the JSON, what is summed, over what, from their ratio to the number, how it is shown
+METRICS: tuple[tuple[str, str, str, str, Callable[[float], float], str], ...] = (
+    ("exact match", "exact_match", "exact_match", "references", float, "{:.1%}"),
+    ("perplexity", "perplexity", "reference_nats", "reference_tokens", math.exp, "{:.3f}"),
+    ("bits per byte", "bits_per_byte", "reference_nats", "reference_bytes", lambda x: x / math.log(2), "{:.3f}"),
+    ("stopped by itself", "stopped", "stopped", "answers", float, "{:.1%}"),
+    ("repeated 4-gram", "repeated", "repeated", "answers", float, "{:.1%}"),
+    ("mean length, tokens", "answer_tokens", "answer_tokens", "answers", float, "{:.1f}"),
+)
+
+
+@torch.inference_mode()
+def answer_all(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int, batch_size: int) -> list[list[int]]:
+    """Greedy answers, `<|endoftext|>` included where it came: those of one at a time, in batches of similar length."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
+    for start in range(0, len(order), batch_size):
+        alive, cache = order[start : start + batch_size], DynamicCache(config=bot.model.config)
+        pads = [len(prompts[alive[-1]]) - len(prompts[i]) for i in alive]  # on the left
+        ids = torch.tensor([[bot.end] * pad + prompts[i] for pad, i in zip(pads, alive)], device=bot.device)
+        mask = torch.tensor([[0] * pad + [1] * len(prompts[i]) for pad, i in zip(pads, alive)], device=bot.device)
+        while alive:
+            options = {"past_key_values": cache, "use_cache": True, "logits_to_keep": 1}
+            positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+            logits = bot.model(ids, attention_mask=mask, position_ids=positions, **options).logits[:, -1]
+            ids = logits.float().masked_fill(bot.banned, -math.inf).argmax(-1, keepdim=True)
+            for i, token in zip(alive, ids[:, 0].tolist()):
+                answers[i].append(token)
+            room = [min(max_new_tokens, bot.n_positions - len(prompts[i])) - len(answers[i]) for i in alive]
+            going = [j for j, i in enumerate(alive) if answers[i][-1] != bot.end and room[j] > 0]
+            if going and len(going) < len(alive):  # who has finished leaves the batch
+                rows = torch.tensor(going, device=bot.device)
+                cache.batch_select_indices(rows)
+                ids, mask = ids[rows], mask[rows]
+            alive, mask = [alive[j] for j in going], F.pad(mask, (0, 1), value=1)
+        print_progress(f"{min(start + batch_size, len(order)):,} of {len(order):,} answered")
+    return answers
+
+
+@torch.inference_mode()
+def score(bot: Chatbot, rows: list, max_new_tokens: int, batch_size: int) -> list[dict]:
+    """Answer each row's last question. A record a row: the texts, and the counts that METRICS sums."""
+    records, prompts = [], []
+    for system, turns in rows:
+        questions = turns[: len(turns) - (turns[-1]["role"] == "assistant")]
+        reference = turns[-1]["content"] if len(questions) < len(turns) else None
+        prompts.append(bot.fit(system, questions, max_new_tokens)[0])
+        records.append({"system": system, "messages": questions, "reference": reference})
+    for record, prompt, ids in zip(records, prompts, answer_all(bot, prompts, max_new_tokens, batch_size)):
+        answer, reference, stopped = "".join(bot.text(ids)), record["reference"], ids[-1] == bot.end
+        words = answer.split()
+        grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
+        record |= {"answer": answer, "exact_match": answer == reference, "stopped": stopped, "answers": 1}
+        record |= {"answer_tokens": len(ids) - stopped, "repeated": len(set(grams)) < len(grams)}
+        record |= {
+            "references": int(reference is not None),
+            "reference_nats": 0.0,
+            "reference_tokens": 0,
+            "reference_bytes": 0,
+        }
+        if reference is None:
+            continue
+        ask = [{"role": "user", "content": ""}]
+        frame = len(bot.ids("", ask, add_generation_prompt=True))
+        target = bot.ids("", [*ask, {"role": "assistant", "content": reference}])[frame:]
+        if len(prompt) + len(target) <= bot.n_positions:  # else it is more than the model can hold
+            inputs = torch.tensor([prompt + target], device=bot.device)
+            logits = bot.model(inputs, use_cache=False, logits_to_keep=len(target) + 1).logits[0, :-1]
+            nats = F.cross_entropy(logits.float(), inputs[0, len(prompt) :], reduction="sum").item()
+            size = len(reference.encode("utf-8"))
+            record |= {"reference_nats": nats, "reference_tokens": len(target), "reference_bytes": size}
+    return records
+
+
+def bootstrap(records: list[dict], over: str, under: str, finish: Callable[[float], float]) -> torch.Tensor:
+    """The number, followed by BOOTSTRAP_SAMPLES times that of as many conversations drawn with replacement."""
+    table = torch.tensor([[record[over], record[under]] for record in records], dtype=torch.float64)
+    generator = torch.Generator().manual_seed(0)  # the same draws for each model: differences are paired
+    draws = (torch.randint(len(table), (len(table),), generator=generator) for _ in range(BOOTSTRAP_SAMPLES))
+    sums = [table.sum(0), *(table[draw].sum(0) for draw in draws)]
+    return torch.tensor([finish((a / b).item()) if b else math.nan for a, b in sums], dtype=torch.float64)
+
+
+def score_sheet(bots: list[Chatbot], rows: list, max_new_tokens: int, batch_size: int, out: Path, source: str) -> None:
+    """Write the answers and the numbers, print the numbers: a column for each model, then the difference."""
+    columns = [score(bot, rows, max_new_tokens, batch_size) for bot in bots]
+    sheets: list[dict] = [{"model_dir": bot.name, "scores": {}} for bot in bots]
+    print(f"{source}: {len(rows):,} conversations, last question answered greedily, 95 % bootstrap intervals")
+    print(" " * 21 + "".join(f"{bot.name[-28:]:<30}" for bot in bots) + "difference" * (len(bots) - 1))
+    for label, name, over, under, finish, form in METRICS:
+        values = [bootstrap(records, over, under, finish) for records in columns]
+        if values[0].isnan().all():  # no row has a reference
+            continue
+        line = f"{label:<21}"
+        for sheet, value in zip([*sheets, {"scores": {}}], values + [values[-1] - values[0]] * (len(bots) - 1)):
+            low, high = value[1:].nanquantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
+            sheet["scores"][name] = {"value": value[0].item(), "low": low, "high": high}
+            line += f"{form.format(value[0].item())} [{form.format(low)}, {form.format(high)}]".ljust(30)
+        print(line.rstrip())
+    for record, other in zip(columns[0], columns[-1] if len(bots) > 1 else []):
+        record["compare"] = {key: other[key] for key in ("answer", "exact_match", "stopped")}
+    write_lines(out, (json.dumps(record, ensure_ascii=False) for record in columns[0]))
+    numbers = {"prompts_file": source, "conversations": len(rows), **sheets[0], "compare": sheets[1:]}
+    write_lines(out.with_suffix(".score.json"), [json.dumps(numbers, indent=1)])
+    say(f"answers: {out}; numbers: {out.with_suffix('.score.json')}")
+    say(f"Chat with it: python inference.py --model_dir {bots[0].name}")
+
+
+def print_progress(text: str) -> None:
+    if sys.stderr.isatty():
+        print(
+            f"\r{text}", end="\x1b[K\n" if text.split()[0] == text.split()[2] else "\x1b[K", file=sys.stderr, flush=True
+        )
+
+
+# The command line ---------------------------------------------------------------------------------------------------
+
+
+def parse_setting(name: str, text: str) -> float:
+    kind, _, low, high, _ = SETTINGS[name]
+    with contextlib.suppress(ValueError):
+        value = kind(text)
+        if low <= value <= high:
+            return value
+    raise Mistake(f"{name} is a {'whole ' * (kind is int)}number from {low} to {high}, not {text[:40]!r}")
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; python inference.py --help lists the flags")
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument_group("model").add_argument
+    add("--model_dir", required=True, help="folder that train.py writes, also while it still trains")
+    add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: the GPU where there is one")
+    add(
+        "--dtype",
+        choices=("auto", *DTYPES),
+        default="auto",
+        help="auto: bf16 where the hardware computes in it, else fp32",
+    )
+    add("--quantize", choices=("int8", "nf4"), help="smaller weights by bitsandbytes: 8 or 4 bits, a little less exact")
+    add("--compile", action="store_true", help="compile the step: a minute at the start, faster answers on a GPU")
+    add = parser.add_argument_group("answers").add_argument
+    for name, (_, default, _, _, meaning) in SETTINGS.items():
+        why = f"{meaning} (default: that of generation_config.json, else {default})"
+        add(f"--{name}", type=functools.partial(parse_setting, name), metavar="N", help=why)
+    add("--greedy", action="store_true", help="the same as --temperature 0")
+    add("--seed", type=int, help="makes a run repeatable (default: different answers each time)")
+    add("--system", help="system prompt (default: the one that the model was trained with)")
+    add = parser.add_argument_group("scripts").add_argument
+    add(
+        "--prompt",
+        help="answer this question and leave; questions can also be piped in, one a line, as one conversation",
+    )
+    add("--jsonl", action="store_true", help='answer rows {"messages": [...]} from standard input, each on its own')
+    add("--prompts_file", help="answer each row's last question greedily, as data/val.jsonl, and print the score sheet")
+    add("--out", help="where the answers go (default: MODEL_DIR/answers-NAME.jsonl, numbers in .score.json beside it)")
+    add("--compare", metavar="MODEL_DIR", help="a second model for the score sheet")
+    add(
+        "--batch_size",
+        type=int,
+        default=64,
+        help="questions at a time for --prompts_file (default: 64); less saves memory",
+    )
+    return parser
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.batch_size < 1:
+        raise Mistake("--batch_size is at least 1")
+    load = functools.partial(
+        Chatbot, device=args.device, dtype=args.dtype, quantize=args.quantize, compile=args.compile
+    )
+    bot = load(args.model_dir)
+    settings = {name: bot.defaults.get(name) or SETTINGS[name][1] for name in SETTINGS}
+    settings |= {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
+    if args.greedy:
+        settings["temperature"] = 0.0
+    generator = torch.Generator()
+    generator.manual_seed(args.seed % 2**63) if args.seed is not None else generator.seed()
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
+    chat = Chat(bot, settings, bot.system if args.system is None else clean(args.system), generator, interactive)
+    if args.prompts_file:
+        rows = list(read_rows(args.prompts_file, chat.system))
+        texts, rows = rows.count(None), [row for row in rows if row]
+        if not rows:
+            raise Mistake(f"{args.prompts_file} holds no conversation; prep_data.py makes data/val.jsonl")
+        if texts:
+            say(f"{texts:,} rows of plain text are skipped")
+        bots = [bot, *([load(args.compare)] if args.compare else [])]
+        out = Path(args.out or Path(args.model_dir) / f"answers-{Path(args.prompts_file).stem}.jsonl")
+        score_sheet(bots, rows, settings["max_new_tokens"], args.batch_size, out, args.prompts_file)
+    elif args.prompt is not None:
+        chat.ask(args.prompt)
+    elif interactive:
+        parameters = f"{bot.model.num_parameters():,} parameters"
+        say(f"{bot.name}: {parameters}, {bot.model.dtype}, {bot.device}. /help lists the commands.")
+        converse(chat, terminal_reader(chat))
+    else:
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        answer_rows(chat) if args.jsonl else converse(chat, pipe_reader)
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    warnings.simplefilter("ignore")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says a line for every layer and token
+    sys.stdout.reconfigure(encoding="utf-8")
+    try:
+        run(args)
+    except Mistake as mistake:
+        fail(str(mistake))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # `| head` has seen enough; without this, Python complains once more at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+if __name__ == "__main__":
+    main()
