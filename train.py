@@ -626,6 +626,8 @@ def write_snapshot(model_dir: Path, step: int, state: dict[str, torch.Tensor], t
     for leftover in model_dir.glob("step-*.tmp"):
         shutil.rmtree(leftover)
     with disk_full_ends_in_one_line(model_dir, folder):
+        if shutil.disk_usage(model_dir).free < 3 * sum(weight.nbytes for weight in state.values()):  # with two moments
+            raise OSError(errno.ENOSPC, "No space left for a snapshot")
         folder.mkdir()
         write_weights(folder / "model.safetensors", state)
         torch.save(trainer_state, folder / "trainer_state.pt")
@@ -811,7 +813,7 @@ def refuse_to_overwrite(model_dir: Path, resume: str, fingerprint: dict) -> None
         for old in (*model_dir.glob("step-*"), model_dir / "runs"):
             shutil.rmtree(old, ignore_errors=True)
     elif (model_dir / "metrics.jsonl").exists():
-        first, *later = (model_dir / "metrics.jsonl").read_text().splitlines()
+        first, *_ = (model_dir / "metrics.jsonl").read_text().splitlines()
         refuse_other_run(model_dir, fingerprint, json.loads(first)["run"])
     elif (model_dir / "model.safetensors").exists():
         fail(f"{model_dir} holds a model that this script did not train; give another --model_dir")
@@ -882,8 +884,8 @@ The weights here are those of step {best_step:,}: validation loss {best_loss:.4f
 
 ## Data
 
-```json
-{json.dumps({key: value for key, value in manifest.items() if key in ("sources", "counts", "dropped", "tokens")}, indent=1)}
+```text
+{manifest["card"]}
 ```
 
 ## Greedy answers to held-out prompts at the last evaluation
@@ -1195,7 +1197,7 @@ def main(argv: list[str] | None = None) -> None:
     loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
     state = {
         "step": 0, "best_val_loss": math.inf, "best_step": 0, "evaluations_without_gain": 0, "last_eval_step": -1,
-        "seconds": 0.0, "skipped_steps": 0, "micro_batch": args.batch_size,
+        "seconds": 0.0, "skipped_steps": 0,
     }  # fmt: skip
     snapshot = find_snapshot(model_dir, args.resume)
     if snapshot:
@@ -1226,7 +1228,7 @@ def main(argv: list[str] | None = None) -> None:
     loop_began, seconds_before = time.perf_counter(), state["seconds"]
     wrap_up = 0.0  # seconds that a last evaluation and snapshot take, as measured
     recent_losses, bad_in_a_row, saved_step = deque(maxlen=50), 0, state["step"] if snapshot else 0
-    train_seconds, train_tokens, train_steps, samples = 0.0, 0, 0, []
+    train_seconds, train_tokens, train_steps, samples, micro_batch = 0.0, 0, 0, [], args.batch_size
 
     for step in itertools.count(state["step"]):
         state["step"] = step
@@ -1252,7 +1254,9 @@ def main(argv: list[str] | None = None) -> None:
             )
             if is_main:
                 metrics.log(step=step, val_loss=val_loss, perplexity=math.exp(min(val_loss, 700)))
-                samples = sample_answers(accelerator, loss_module, tokenizer, val_documents[:3])
+                samples = sample_answers(
+                    accelerator, loss_module, tokenizer, val_documents[:: len(val_documents) // 3 or 1][:3]
+                )
                 for number, (prompt, answer) in enumerate(samples):
                     say(f"      {prompt!r} -> {answer!r}")
                     metrics.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", step)
@@ -1279,13 +1283,13 @@ def main(argv: list[str] | None = None) -> None:
         step_rows = rows.of_step(step, rows_per_step, args.seed)
         while not (
             result := step_or_out_of_memory(
-                accelerator, loss_module, optimizers, rows, step_rows, state["micro_batch"], factor, args
+                accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
             )
         ):
-            state["micro_batch"] = smaller_micro_batch(state["micro_batch"], accelerator, args)
+            micro_batch = smaller_micro_batch(micro_batch, accelerator, args)
             say(
-                f"out of GPU memory: from here {state['micro_batch']} rows x "
-                f"{math.ceil(rows_per_step / state['micro_batch'])}, the same step again, the same mathematics"
+                f"out of GPU memory: from here {micro_batch} rows x {math.ceil(rows_per_step / micro_batch)}, "
+                "the same step again, the same mathematics"
             )
         loss, grad_norm = result
         train_seconds += time.perf_counter() - step_began

@@ -1,0 +1,127 @@
+"""run_all.sh as a user runs it, on a cut-down copy of the project so that it trains for seconds."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from conftest import ROOT
+
+
+@pytest.fixture
+def project(tmp_path) -> Path:
+    """The project with a tenth of the bundled conversations and this environment in place of a fresh .venv."""
+    folder = tmp_path / "project"
+    (folder / "data" / "sample").mkdir(parents=True)
+    for name in ("prep_data.py", "train.py", "inference.py", "run_all.sh", "requirements.txt"):
+        shutil.copy2(ROOT / name, folder)
+    for name, n in (("train", 260), ("val", 30)):
+        lines = (ROOT / "data" / "sample" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / "data" / "sample" / f"{name}.jsonl").write_text("".join(random.Random(0).sample(lines, n)))
+    (folder / ".venv").mkdir()
+    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    stamp = subprocess.run(
+        "cat requirements.txt | cksum | cut -d' ' -f1", shell=True, cwd=folder, capture_output=True, text=True
+    )
+    (folder / ".venv" / f"installed-{stamp.stdout.strip()}").touch()
+    return folder
+
+
+def run_all(project: Path, *args: str, **kwargs) -> subprocess.CompletedProcess:
+    kwargs = {
+        "cwd": project,
+        "stdin": subprocess.DEVNULL,
+        "capture_output": True,
+        "text": True,
+        "timeout": 300,
+        **kwargs,
+    }
+    return subprocess.run(["./run_all.sh", *args], **kwargs)
+
+
+def test_the_demo_from_data_to_answers_and_a_second_run_that_has_nothing_to_do(project):
+    first = run_all(project)
+    assert first.returncode == 0, first.stdout + first.stderr
+    scores = {
+        name: json.loads((project / f"checkpoints/demo/answers-{name}.score.json").read_text())["scores"]
+        for name in ("train", "val")
+    }
+    said = first.stdout
+    shown = re.search(r"exact match +([\d.]+)% on wordings from training, ([\d.]+)% on unseen", said)
+    assert [float(x) for x in shown.groups()] == [
+        round(100 * scores[name]["exact_match"]["value"], 1) for name in ("train", "val")
+    ]
+    assert re.search(r"validation perplexity +[\d,.]+ before, [\d.]+ after", said)
+    assert re.search(r"stopped by itself +[\d.]+% and [\d.]+%", said)
+    assert "User: Who are you?" in said and "how long it took" in said
+    weights = (project / "checkpoints/demo/model.safetensors").read_bytes()
+
+    second = run_all(project)
+    assert second.returncode == 0, second.stderr
+    assert "== test known" not in second.stdout and not re.search(r"^step  +\d+/", second.stdout, re.M)
+    assert (project / "checkpoints/demo/model.safetensors").read_bytes() == weights
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_a_stop_in_the_middle_is_gone_on_from(project, number):
+    process = subprocess.Popen(["./run_all.sh"], cwd=project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, start_new_session=True)  # fmt: skip
+    for line in process.stdout:
+        if line.startswith("step") and "/" in line:
+            break
+    time.sleep(0.3)
+    os.killpg(process.pid, number)  # as Ctrl-C in a terminal does, or a power cut
+    rest = process.communicate()[0]
+    assert process.returncode != 0
+    if number == signal.SIGINT:
+        assert process.returncode == 130 and "run ./run_all.sh demo to go on" in rest and "saved at step" in rest
+    again = run_all(project)
+    assert again.returncode == 0, again.stdout + again.stderr
+    if number == signal.SIGINT:
+        assert "resume     from checkpoints/demo/step-" in again.stdout
+
+
+def test_what_is_missing_is_said_in_one_line(project, tmp_path):
+    def complaint(*args, **env) -> str:
+        done = run_all(project, *args, env={**os.environ, **env})
+        lines = done.stderr.strip().splitlines()
+        assert done.returncode == 2 and len(lines) == 1, done.stdout + done.stderr
+        return lines[0]
+
+    assert "unknown mode" in complaint("everything")
+    assert "CUDA GPU" in complaint("full", CUDA_VISIBLE_DEVICES="")
+
+    shutil.rmtree(project / ".venv")
+    assert "not installed" in complaint(PYTHON="python-of-nowhere")
+    fakes = tmp_path / "fakes"
+    fakes.mkdir()
+
+    def fake(name: str, body: str) -> str:
+        (fakes / name).write_text(f"#!/bin/sh\n{body}\n")
+        (fakes / name).chmod(0o755)
+        return str(fakes / name)
+
+    old = fake("old", 'case "$1" in --version) echo Python 3.7.1 ;; *) exit 1 ;; esac')
+    assert "Python 3.7.1 is too old" in complaint(PYTHON=old)
+    bare = fake("bare", f'case "$2" in *ensurepip*) exit 1 ;; *) exec {sys.executable} "$@" ;; esac')
+    assert "python3-venv" in complaint(PYTHON=bare)
+    fake("df", "echo header; echo disk 1 1 1024 1 /")
+    assert "make room" in complaint(PYTHON=sys.executable, PATH=f"{fakes}:{os.environ['PATH']}")
+    (fakes / "df").unlink()
+    nowhere = {
+        "PIP_INDEX_URL": "http://127.0.0.1:9/",
+        "PIP_EXTRA_INDEX_URL": "",
+        "PIP_FIND_LINKS": "",
+        "PIP_RETRIES": "0",
+        "PIP_CONFIG_FILE": os.devnull,
+    }
+    assert "check the network" in complaint(PYTHON=sys.executable, **nowhere)
