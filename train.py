@@ -779,14 +779,15 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
         tracker = MemTracker()
         tracker.track_external(loss_module, *optimizers)
         with tracker:
-            for _ in range(2):
+            for micro_step in range(4):
                 with torch.autocast("cpu", torch.bfloat16, enabled=args.precision != "fp32"):
                     loss = loss_module(ids, position_ids, index, ids.flatten(), None)
                 loss.backward()
-                for optimizer in optimizers:
-                    optimizer.step()
-                    optimizer.zero_grad()
                 tracker.reset_mod_stats()
+                if micro_step % 2 or args.grad_accum == 1:  # while a step accumulates, its gradients are held
+                    for optimizer in optimizers:
+                        optimizer.step()
+                        optimizer.zero_grad()
     (parts,) = tracker.get_tracker_snapshot("peak").values()
     return {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
 

@@ -19,16 +19,17 @@ from conftest import ROOT
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """The project with a tenth of the bundled conversations and this environment in place of a fresh .venv."""
+    """The project with a fifth of the bundled conversations and this environment in place of a fresh .venv."""
     folder = tmp_path / "project"
     (folder / "data" / "sample").mkdir(parents=True)
     for name in ("prep_data.py", "train.py", "inference.py", "run_all.sh", "requirements.txt"):
         shutil.copy2(ROOT / name, folder)
-    for name, n in (("train", 260), ("val", 30)):
+    for name, n in (("train", 500), ("val", 30)):
         lines = (ROOT / "data" / "sample" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         (folder / "data" / "sample" / f"{name}.jsonl").write_text("".join(random.Random(0).sample(lines, n)))
     (folder / ".venv").mkdir()
-    (folder / ".venv" / "bin").symlink_to(Path(sys.executable).parent)
+    for part in ("bin", "lib", "pyvenv.cfg"):
+        (folder / ".venv" / part).symlink_to(Path(sys.prefix) / part)
     stamp = subprocess.run(
         "cat requirements.txt | cksum | cut -d' ' -f1", shell=True, cwd=folder, capture_output=True, text=True
     )
@@ -71,23 +72,19 @@ def test_the_demo_from_data_to_answers_and_a_second_run_that_has_nothing_to_do(p
     assert (project / "checkpoints/demo/model.safetensors").read_bytes() == weights
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_stop_in_the_middle_is_gone_on_from(project, number):
+def test_a_stop_in_the_middle_is_gone_on_from(project):
     process = subprocess.Popen(["./run_all.sh"], cwd=project, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True, start_new_session=True)  # fmt: skip
     for line in process.stdout:
         if line.startswith("step") and "/" in line:
             break
     time.sleep(0.3)
-    os.killpg(process.pid, number)  # as Ctrl-C in a terminal does, or a power cut
+    os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal does
     rest = process.communicate()[0]
-    assert process.returncode != 0
-    if number == signal.SIGINT:
-        assert process.returncode == 130 and "run ./run_all.sh demo to go on" in rest and "saved at step" in rest
+    assert process.returncode == 130 and "run ./run_all.sh demo to go on" in rest and "saved at step" in rest
     again = run_all(project)
     assert again.returncode == 0, again.stdout + again.stderr
-    if number == signal.SIGINT:
-        assert "resume     from checkpoints/demo/step-" in again.stdout
+    assert "resume     from checkpoints/demo/step-" in again.stdout
 
 
 def test_what_is_missing_is_said_in_one_line(project, tmp_path):
