@@ -31,6 +31,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NoReturn
 
+# Before torch loads: its threads spin for 10 ms when they wait, which on a busy machine makes them 5x slower.
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+
 import torch
 import torch.nn.functional as F
 import transformers
@@ -52,13 +55,7 @@ SETTINGS: dict[str, tuple[type, float, float, float, str]] = {
     "top_p": (float, 0.9, 0.001, 1, "choose among the likeliest tokens that hold this share of the probability"),
     "min_p": (float, 0.0, 0, 1, "leave out tokens below this share of the likeliest one's probability"),
     "repetition_penalty": (float, 1.0, 0.01, 100, "above 1, tokens that have occurred become less likely"),
-    "max_new_tokens": (
-        int,
-        256,
-        1,
-        math.inf,
-        "longest answer in tokens; half of the context is always left for questions",
-    ),
+    "max_new_tokens": (int, 256, 1, math.inf, "longest answer in tokens; half of the context is left for questions"),
 }
 
 
@@ -153,8 +150,8 @@ class Chatbot:
             raise Mistake(f"{model_dir}: the weights lack {sorted(info['missing_keys'])[0]}; {train}")
         if not self.tokenizer.chat_template or not all(role in vocabulary for role in ROLES):
             raise Mistake(f"{model_dir} is no chat model: its tokenizer has no chat template or role tokens; {train}")
-        self.name, self.n_positions = model_dir, self.model.config.max_position_embeddings
-        self.end = self.tokenizer.eos_token_id
+        self.name, self.n_parameters = model_dir, self.model.num_parameters()
+        self.n_positions, self.end = self.model.config.max_position_embeddings, self.tokenizer.eos_token_id
         self.banned = torch.ones(self.model.config.vocab_size, dtype=torch.bool, device=self.device)
         self.banned[: len(self.tokenizer)] = False  # beyond is padding of the embedding
         self.banned[[vocabulary[role] for role in ROLES]] = True
@@ -214,15 +211,15 @@ class Chatbot:
     def generate(self, prompt: list[int], settings: dict, generator: torch.Generator) -> Iterator[int]:
         """Yield the answer's ids, the closing `<|endoftext|>` included. Only what is not in the cache is run."""
         self.times = [time.perf_counter()]  # of the start and of every token
-        same = itertools.takewhile(lambda pair: pair[0] == pair[1], zip(self.cached_ids, prompt[:-1]))
-        shared = len(list(same))
+        shared = len(list(itertools.takewhile(lambda x: x[0] == x[1], zip(self.cached_ids, prompt[:-1]))))
         if shared == 0 or (self.step and shared != int(self.cache.get_seq_length())):
             self.forget()
+            shared = 0
         elif not self.step:  # cut even at full length: Ctrl-C may have left some layers longer than others
             for layer in self.cache.layers:
                 layer.keys, layer.values = layer.keys[:, :, :shared], layer.values[:, :, :shared]
         self.cached_ids = self.cached_ids[:shared]
-        ids, new = list(prompt), prompt[len(self.cached_ids) :]
+        ids, new = list(prompt), prompt[shared:]
         for _ in range(min(settings["max_new_tokens"], self.n_positions - len(prompt))):
             forward = self.step if self.step and len(new) == 1 else self.model
             inputs = torch.tensor([new], device=self.device)
@@ -396,8 +393,11 @@ def terminal_reader(chat: Chat) -> Callable[[], str]:
         def store_string(self, string: str) -> None:
             super().store_string(clean(string))
 
-    state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "chatbot"
-    state.mkdir(mode=0o700, parents=True, exist_ok=True)
+    past, state = None, Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "chatbot"
+    with contextlib.suppress(OSError):  # in a home that cannot be written, the history ends with the session
+        state.mkdir(mode=0o700, parents=True, exist_ok=True)
+        (state / "history").touch(mode=0o600)
+        past = History(str(state / "history"))
     keys = key_binding.KeyBindings()
 
     @keys.add("enter")
@@ -414,7 +414,7 @@ def terminal_reader(chat: Chat) -> Callable[[], str]:
         ANSI("User: " if os.environ.get("NO_COLOR") else "\x1b[1;36mUser: \x1b[0m"),
         multiline=True,  # with Enter as above, so that a pasted text is one message
         key_bindings=keys,
-        history=History(str(state / "history")),
+        history=past,
         completer=completion.WordCompleter(list(COMMANDS), sentence=True),
         complete_while_typing=False,
         complete_style=shortcuts.CompleteStyle.READLINE_LIKE,
@@ -433,19 +433,12 @@ def terminal_reader(chat: Chat) -> Callable[[], str]:
     return read
 
 
-def pipe_reader() -> str:
-    line = sys.stdin.readline()
-    if not line:
-        raise EOFError
-    return line.rstrip("\r\n")
-
-
 def converse(chat: Chat, read: Callable[[], str]) -> None:
     """Read and act until the end of input or /exit. On a terminal no mistake and no single Ctrl-C ends the chat."""
     asked = False
     while True:
         try:
-            line = read()
+            line = read().rstrip("\r\n")
             asked = False
             name, _, argument = line.partition(" ")
             if name in COMMANDS:
@@ -455,7 +448,7 @@ def converse(chat: Chat, read: Callable[[], str]) -> None:
                 raise Mistake(f"unknown command {name[:40]}; did you mean {' or '.join(near)}?")
             elif line.strip():
                 chat.ask(line)
-        except EOFError:
+        except (EOFError, StopIteration):
             return
         except Mistake as mistake:
             if not chat.interactive:
@@ -572,7 +565,8 @@ def answer_all(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int, batc
                 cache.batch_select_indices(rows)
                 ids, mask = ids[rows], mask[rows]
             alive, mask = [alive[j] for j in going], F.pad(mask, (0, 1), value=1)
-        print_progress(f"{min(start + batch_size, len(order)):,} of {len(order):,} answered")
+        if sys.stderr.isatty():
+            print(f"\r{start + len(pads):,} of {len(order):,} answered", end="", file=sys.stderr, flush=True)
     return answers
 
 
@@ -591,23 +585,19 @@ def score(bot: Chatbot, rows: list, max_new_tokens: int, batch_size: int) -> lis
         grams = [tuple(words[i : i + 4]) for i in range(len(words) - 3)]
         record |= {"answer": answer, "exact_match": answer == reference, "stopped": stopped, "answers": 1}
         record |= {"answer_tokens": len(ids) - stopped, "repeated": len(set(grams)) < len(grams)}
-        record |= {
-            "references": int(reference is not None),
-            "reference_nats": 0.0,
-            "reference_tokens": 0,
-            "reference_bytes": 0,
-        }
-        if reference is None:
-            continue
-        ask = [{"role": "user", "content": ""}]
-        frame = len(bot.ids("", ask, add_generation_prompt=True))
-        target = bot.ids("", [*ask, {"role": "assistant", "content": reference}])[frame:]
-        if len(prompt) + len(target) <= bot.n_positions:  # else it is more than the model can hold
+        nats, size, target = 0.0, 0, []
+        if reference is not None:
+            ask = [{"role": "user", "content": ""}]
+            frame = len(bot.ids("", ask, add_generation_prompt=True))
+            target = bot.ids("", [*ask, {"role": "assistant", "content": reference}])[frame:]
+            target = target if len(prompt) + len(target) <= bot.n_positions else []  # more than the model can hold
+        if target:
             inputs = torch.tensor([prompt + target], device=bot.device)
             logits = bot.model(inputs, use_cache=False, logits_to_keep=len(target) + 1).logits[0, :-1]
             nats = F.cross_entropy(logits.float(), inputs[0, len(prompt) :], reduction="sum").item()
             size = len(reference.encode("utf-8"))
-            record |= {"reference_nats": nats, "reference_tokens": len(target), "reference_bytes": size}
+        record |= {"references": int(reference is not None), "reference_tokens": len(target)}
+        record |= {"reference_nats": nats, "reference_bytes": size}
     return records
 
 
@@ -645,13 +635,6 @@ def score_sheet(bots: list[Chatbot], rows: list, max_new_tokens: int, batch_size
     say(f"Chat with it: python inference.py --model_dir {bots[0].name}")
 
 
-def print_progress(text: str) -> None:
-    if sys.stderr.isatty():
-        print(
-            f"\r{text}", end="\x1b[K\n" if text.split()[0] == text.split()[2] else "\x1b[K", file=sys.stderr, flush=True
-        )
-
-
 # The command line ---------------------------------------------------------------------------------------------------
 
 
@@ -674,12 +657,7 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("model").add_argument
     add("--model_dir", required=True, help="folder that train.py writes, also while it still trains")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: the GPU where there is one")
-    add(
-        "--dtype",
-        choices=("auto", *DTYPES),
-        default="auto",
-        help="auto: bf16 where the hardware computes in it, else fp32",
-    )
+    add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: bf16 where the hardware has it, else fp32")
     add("--quantize", choices=("int8", "nf4"), help="smaller weights by bitsandbytes: 8 or 4 bits, a little less exact")
     add("--compile", action="store_true", help="compile the step: a minute at the start, faster answers on a GPU")
     add = parser.add_argument_group("answers").add_argument
@@ -690,34 +668,26 @@ def build_parser() -> argparse.ArgumentParser:
     add("--seed", type=int, help="makes a run repeatable (default: different answers each time)")
     add("--system", help="system prompt (default: the one that the model was trained with)")
     add = parser.add_argument_group("scripts").add_argument
-    add(
-        "--prompt",
-        help="answer this question and leave; questions can also be piped in, one a line, as one conversation",
-    )
+    add("--prompt", help="answer this question and leave; a pipe works as well: a line a question, one conversation")
     add("--jsonl", action="store_true", help='answer rows {"messages": [...]} from standard input, each on its own')
     add("--prompts_file", help="answer each row's last question greedily, as data/val.jsonl, and print the score sheet")
     add("--out", help="where the answers go (default: MODEL_DIR/answers-NAME.jsonl, numbers in .score.json beside it)")
     add("--compare", metavar="MODEL_DIR", help="a second model for the score sheet")
-    add(
-        "--batch_size",
-        type=int,
-        default=64,
-        help="questions at a time for --prompts_file (default: 64); less saves memory",
-    )
+    add("--batch_size", type=int, default=64, help="questions at a time (default: 64); fewer save memory")
     return parser
 
 
 def run(args: argparse.Namespace) -> None:
     if args.batch_size < 1:
         raise Mistake("--batch_size is at least 1")
-    load = functools.partial(
-        Chatbot, device=args.device, dtype=args.dtype, quantize=args.quantize, compile=args.compile
-    )
+    how = {name: getattr(args, name) for name in ("device", "dtype", "quantize", "compile")}
+    load = functools.partial(Chatbot, **how)
     bot = load(args.model_dir)
-    settings = {name: bot.defaults.get(name) or SETTINGS[name][1] for name in SETTINGS}
-    settings |= {name: getattr(args, name) for name in SETTINGS if getattr(args, name) is not None}
-    if args.greedy:
-        settings["temperature"] = 0.0
+    flags = {name: getattr(args, name) for name in SETTINGS} | ({"temperature": 0.0} if args.greedy else {})
+    settings = {}
+    for name, (_, default, *_) in SETTINGS.items():  # the first that is given
+        given = [value for value in (flags[name], bot.defaults.get(name), default) if value is not None]
+        settings[name] = parse_setting(name, str(given[0]))
     generator = torch.Generator()
     generator.manual_seed(args.seed % 2**63) if args.seed is not None else generator.seed()
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
@@ -735,12 +705,11 @@ def run(args: argparse.Namespace) -> None:
     elif args.prompt is not None:
         chat.ask(args.prompt)
     elif interactive:
-        parameters = f"{bot.model.num_parameters():,} parameters"
-        say(f"{bot.name}: {parameters}, {bot.model.dtype}, {bot.device}. /help lists the commands.")
+        say(f"{bot.name}: {bot.n_parameters:,} parameters, {bot.model.dtype}, {bot.device}. /help lists the commands.")
         converse(chat, terminal_reader(chat))
     else:
         sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-        answer_rows(chat) if args.jsonl else converse(chat, pipe_reader)
+        answer_rows(chat) if args.jsonl else converse(chat, lambda: next(sys.stdin))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -23,9 +23,11 @@ import hashlib
 import io
 import itertools
 import json
+import multiprocessing.pool
 import os
 import re
 import shutil
+import signal
 import sys
 import unicodedata
 import urllib.error
@@ -33,7 +35,6 @@ import urllib.request
 from array import array
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -49,20 +50,23 @@ from tqdm import tqdm
 EOS, ROLE_TOKENS = "<|endoftext|>", ("<|system|>", "<|user|>", "<|assistant|>")
 NEUTRAL = {token: token[:-2] + " |>" for token in (EOS, *ROLE_TOKENS)}
 CHAT_TEMPLATE = """\
-{%- if not messages or messages[0].role != 'system' -%}
+{%- if not messages or messages[0]['role'] != 'system' -%}
   {%- set messages = [{'role': 'system', 'content': DEFAULT_SYSTEM}] + messages -%}
 {%- endif -%}
 {%- for message in messages -%}
-  {%- set content = message.content NEUTRALIZED -%}
-  {%- if message.role == 'assistant' -%}<|assistant|>{% generation %}{{ content }}<|endoftext|>{% endgeneration %}
-  {%- elif message.role == 'user' -%}<|user|>{{ content }}
-  {%- elif message.role != 'system' -%}{{ raise_exception('the roles are system, user and assistant') }}
+  {%- set content = message['content'] NEUTRALIZED -%}
+  {%- if message['role'] == 'assistant' -%}<|assistant|>{% generation %}{{ content }}<|endoftext|>{% endgeneration %}
+  {%- elif message['role'] == 'user' -%}<|user|>{{ content }}
+  {%- elif message['role'] != 'system' -%}{{ raise_exception('the roles are system, user and assistant') }}
   {%- elif content -%}<|system|>{{ content }}
   {%- endif -%}
 {%- endfor -%}
 {%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
 """
 IGNORED = -100  # the label of a token that is not learned
+# GPT-2's words, for text in ASCII: what `tokenizers` does to a text, at a fifth of the time with a cache of words
+CONTROL_TOKEN = re.compile("(" + "|".join(map(re.escape, NEUTRAL)) + ")")
+WORD = re.compile(r"'(?:[sdmt]|ll|ve|re)| ?[A-Za-z]+| ?[0-9]+| ?[^\sA-Za-z0-9]+|\s+(?!\S)|\s+", re.ASCII)
 
 # Which column holds which part. The first format whose columns are all there is taken (so Alpaca's extra `text`
 # does no harm); `context` and `system` may be missing, and a column `system` is understood in every format.
@@ -123,8 +127,13 @@ def find_source(spec: str) -> Source:
     name, weight = (weighted[1], float(weighted[2])) if weighted else (spec, None)
     folder, exists = Path(name).is_dir(), Path(name).exists()
     pattern = f"{glob.escape(name)}/*" if folder else glob.escape(name) if exists else name
-    files = [Path(path) for path in sorted(glob.glob(pattern, recursive=True)) if DATA_FILE.search(Path(path).name)]
-    if not exists and not files and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name) and not DATA_FILE.search(name):
+    files = [Path(path) for path in sorted(glob.glob(pattern, recursive=True)) if DATA_FILE.fullmatch(Path(path).name)]
+    if (
+        not exists
+        and not files
+        and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name)
+        and not DATA_FILE.fullmatch(Path(name).name)
+    ):
         return Source(name, weight, {})
     if not files:
         fail(f"{name}: no .json, .jsonl, .csv or .parquet file; give a file, a folder or a hub id")
@@ -222,7 +231,10 @@ def join_trees(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             continue
         places, nodes = zip(*group)
         path, parent = [], None
-        while replies := [node for node in nodes if node["parent_id"] == parent and not node.get("deleted")]:
+        for _ in nodes:
+            replies = [node for node in nodes if node["parent_id"] == parent and not node.get("deleted")]
+            if not replies:
+                break
             path.append(min(replies, key=rank))
             parent = path[-1].get("message_id", "")
         while path and path[-1].get("role") != "assistant":
@@ -291,8 +303,9 @@ class Seen:
 
     def add(self, digest: int) -> None:
         self.recent.add(digest)
-        if len(self.recent) > 10_000 + len(self.sorted) // 16:
-            self.sorted = np.sort(np.append(self.sorted, np.fromiter(self.recent, np.uint64)))
+        if len(self.recent) > 10_000 + len(self.sorted) // 32:
+            self.sorted = np.append(self.sorted, np.fromiter(self.recent, np.uint64))
+            self.sorted.sort()
             self.recent = set()
 
 
@@ -318,8 +331,10 @@ def check_new(row: dict, line: str, part: str, seen: Seen) -> int:
 
 def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argparse.Namespace) -> Iterator[tuple]:
     """(digest of the first user turn, row as JSON) of every good row; the others are counted by reason."""
+    last_file = None
     for place, row in join_trees(read(source, part)):
         source.rows[f"{part} read"] += 1
+        file, last_file = last_file, place.rpartition(":")[0]
         try:
             if isinstance(row, Drop):
                 if not args.skip_bad_lines:
@@ -332,11 +347,11 @@ def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argpars
             dropped["broken encoding"] += 1
         except Drop as reason:
             dropped[str(reason)] += 1
-            if str(reason) == "unknown columns" and source.rows[f"{part} read"] == 1:
+            if str(reason) == "unknown columns" and file != last_file:  # the first row of a file
                 known = "; ".join(f"{name} ({', '.join(columns.values())})" for name, columns in args.formats.items())
                 columns = ", ".join(row) if isinstance(row, dict) else "none"
                 fail(
-                    f"{place}: unknown columns {columns}; known are {known}; map with --columns user=COLUMN,assistant=COLUMN"
+                    f"{place}: unknown columns {columns}; use --columns user=COLUMN,assistant=COLUMN; known are {known}"
                 )
         else:
             source.rows[f"{part} clean"] += 1
@@ -384,7 +399,7 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
         bpe.pre_tokenizer, bpe.decoder = byte_level, decoders.ByteLevel()
         bpe.post_processor = processors.ByteLevel(trim_offsets=False)
         size, alphabet = args.train_tokenizer - len(ROLE_TOKENS), byte_level.alphabet()
-        options = {"special_tokens": [EOS], "initial_alphabet": alphabet, "show_progress": False}
+        options = {"special_tokens": [EOS], "initial_alphabet": alphabet, "show_progress": sys.stderr.isatty()}
         bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, **options))
     else:
         try:
@@ -395,93 +410,144 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
             fail(f"--tokenizer {args.tokenizer}: {error}; check it and the network, or use --train_tokenizer 8192")
     names = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), EOS)
     tokenizer = GPT2TokenizerFast(tokenizer_object=bpe, **names, clean_up_tokenization_spaces=False)
-    tokenizer.add_tokens(
-        [AddedToken(role, special=True, normalized=False) for role in ROLE_TOKENS], special_tokens=True
-    )
+    roles = [AddedToken(role, special=True, normalized=False) for role in ROLE_TOKENS]
+    tokenizer.add_tokens(roles, special_tokens=True)
     filters = "".join(f"| replace({token!r}, {neutral!r})" for token, neutral in NEUTRAL.items())
     system = json.dumps(args.system, ensure_ascii=False)
     tokenizer.chat_template = CHAT_TEMPLATE.replace("NEUTRALIZED", filters).replace("DEFAULT_SYSTEM", system)
     probe = "Zoë: 1 + 1 = 2,\n  \tnaïve 東京 🙂\0"
-    if set(tokenizer.get_added_vocab()) != set(NEUTRAL) or tokenizer.decode(tokenizer.encode(probe)) != probe:
-        fail(
-            f"--tokenizer {args.tokenizer}: not of GPT-2's kind; use gpt2, a folder of that kind or --train_tokenizer 8192"
-        )
+    parts = json.loads(bpe.to_str())
+    words, normalizer = {**(parts["pre_tokenizer"] or {}), "trim_offsets": 0}, parts["normalizer"]
+    own_words = words != {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True, "trim_offsets": 0}
+    strange = own_words or normalizer or set(tokenizer.get_added_vocab()) != set(NEUTRAL)
+    if strange or tokenizer.decode(tokenizer.encode(probe)) != probe:
+        fail(f"--tokenizer {args.tokenizer}: not of GPT-2's kind; use gpt2 or --train_tokenizer 8192")
     if args.train_tokenizer and len(tokenizer) != args.train_tokenizer:
         fail(f"the data yields only {len(tokenizer)} tokens; use --train_tokenizer {len(tokenizer)}")
     return tokenizer
 
 
-def render(row: dict) -> str:
-    """A text as it is tokenized: control strings made harmless as the template does it, and closed."""
-    text = row["text"]
-    for token, neutral in NEUTRAL.items():
-        text = text.replace(token, neutral)
-    return text + EOS
+class Words(dict):
+    """The ids of words, as they come up."""
+
+    def __init__(self, bpe: Any) -> None:
+        self.bpe = bpe
+
+    def __missing__(self, word: str) -> list[int]:
+        ids = self.bpe.encode(word, add_special_tokens=False).ids
+        if len(self) < 50_000:  # so that memory stays flat
+            self[word] = ids
+        return ids
 
 
-def supervise(ids: list[int], assistant: int, eos: int) -> list[int]:
-    """Labels: the ids after each `<|assistant|>` up to and with the next `<|endoftext|>`, IGNORED elsewhere."""
-    labels, end = [IGNORED] * len(ids), 0
-    for _ in range(ids.count(assistant)):
-        start = ids.index(assistant, end) + 1
-        end = ids.index(eos, start) + 1
-        labels[start:end] = ids[start:end]
-    return labels
+class Encoder:
+    """Makes tokens of rows, by way of the saved template; each process has one."""
+
+    def __init__(self, tokenizer: Any, args: argparse.Namespace) -> None:
+        self.tokenizer, self.args, self.words = tokenizer, args, Words(tokenizer.backend_tokenizer)
+        self.eos, self.assistant = tokenizer.convert_tokens_to_ids([EOS, "<|assistant|>"])
+        # the template as it is, without transformers' wrapping, which takes four times as long
+        template = re.sub(r"{%-? (end)?generation -?%}", "", tokenizer.chat_template)
+        self.template = jinja2.Environment().from_string(template)
+
+    def render(self, row: dict) -> str:
+        """What is tokenized; a text's control strings become as harmless as the template makes those of content."""
+        if "messages" in row:
+            return self.template.render(messages=[{"role": "system", "content": row["system"]}, *row["messages"]])
+        text = row["text"]
+        for token, neutral in NEUTRAL.items():
+            text = text.replace(token, neutral)
+        return text + EOS
+
+    def encode(self, text: str) -> list[int]:
+        if not text.isascii():
+            return self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+        ids: list[int] = []
+        for piece in CONTROL_TOKEN.split(text):
+            words = (piece,) if piece in NEUTRAL else WORD.findall(piece)
+            ids.extend(itertools.chain.from_iterable(map(self.words.__getitem__, words)))
+        return ids
+
+    def labels(self, ids: list[int]) -> list[int]:
+        """The ids after each `<|assistant|>` up to and with the next `<|endoftext|>`, IGNORED elsewhere."""
+        labels, end = [IGNORED] * len(ids), 0
+        for _ in range(ids.count(self.assistant)):
+            start = ids.index(self.assistant, end) + 1
+            end = ids.index(self.eos, start) + 1
+            labels[start:end] = ids[start:end]
+        return labels
+
+    def shorten(self, row: dict, ids: list[int]) -> Iterator[tuple[dict, list[int]]]:
+        """(row, ids) of what a row longer than --seq_len becomes: a conversation keeps its first complete turns, a
+        text is cut between words into several rows, of which only the last ends in `<|endoftext|>`."""
+        seq_len, start = self.args.seq_len, 0
+        if self.args.too_long == "drop":
+            raise Drop("too long")
+        if "messages" in row:
+            if self.eos not in ids[:seq_len]:
+                raise Drop("first answer ends beyond --seq_len")
+            ids = ids[: seq_len - ids[seq_len - 1 :: -1].index(self.eos)]
+            yield {**row, "messages": row["messages"][: 2 * ids.count(self.eos)]}, ids
+            return
+        words = self.tokenizer.backend_tokenizer.encode(self.render(row), add_special_tokens=False).word_ids
+        while start < len(ids):
+            end = min(start + seq_len, len(ids))
+            while start < end < len(ids) and words[end] == words[end - 1]:
+                end -= 1
+            if start == end:
+                raise Drop("word longer than --seq_len")
+            yield {"text": self.tokenizer.decode(ids[start:end], skip_special_tokens=True)}, ids[start:end]
+            start = end
+
+    def __call__(self, batch: list[tuple[str, str]]) -> list[tuple]:
+        """(part, row as JSON, ids and labels as JSON, counts) of each row, or (part, "", reason, {}) of a drop."""
+        result = []
+        for part, line in batch:
+            row = json.loads(line)
+            ids = self.encode(self.render(row))
+            long = len(ids) > self.args.seq_len
+            try:
+                for kept, ids in list(self.shorten(row, ids)) if long else [(row, ids)]:  # noqa: B020
+                    line = json.dumps(kept, ensure_ascii=False) if long else line
+                    labels = self.labels(ids) if "messages" in kept else ids
+                    counts = {"rows": 1, "turns": ids.count(self.eos), "tokens": len(ids), "truncated": int(long)}
+                    counts["supervised"] = len(ids) - labels.count(IGNORED)
+                    result.append((part, line, f'{{"input_ids": {ids}, "labels": {labels}}}', counts))
+            except Drop as reason:
+                result.append((part, "", str(reason), {}))
+        return result
 
 
-def shorten(row: dict, encoding: Any, args: argparse.Namespace, tokenizer: Any) -> Iterator[tuple[dict, list[int]]]:
-    """(row, ids) of what a row longer than --seq_len becomes: a conversation keeps its first complete turns, a text is
-    cut between words into several rows, of which only the last ends in `<|endoftext|>`."""
-    ids, words, start, seq_len = encoding.ids, encoding.word_ids, 0, args.seq_len
-    eos = ids[-1]
-    if args.too_long == "drop":
-        raise Drop("too long")
-    if "messages" in row:
-        if eos not in ids[:seq_len]:
-            raise Drop("first answer ends beyond --seq_len")
-        ids = ids[: seq_len - ids[seq_len - 1 :: -1].index(eos)]
-        yield {**row, "messages": row["messages"][: 2 * ids.count(eos)]}, ids
-        return
-    while start < len(ids):
-        end = min(start + seq_len, len(ids))
-        while start < end < len(ids) and words[end] == words[end - 1]:
-            end -= 1
-        if start == end:
-            raise Drop("word longer than --seq_len")
-        yield {"text": tokenizer.decode(ids[start:end], skip_special_tokens=True)}, ids[start:end]
-        start = end
+def start_worker(*arguments: Any) -> None:
+    global encoder  # of this process
+    encoder = Encoder(*arguments)
+    if multiprocessing.parent_process():
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
+
+
+def work(batch: list[tuple[str, str]]) -> list[tuple]:
+    return encoder(batch)
 
 
 def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
-    """(part, row as JSON, ids, labels, truncated) of each row, in order."""
-    eos, assistant = tokenizer.convert_tokens_to_ids([EOS, "<|assistant|>"])
-    # the saved template as it is, without transformers' wrapping, which takes four times as long
-    template = jinja2.Environment().from_string(re.sub(r"{%-? (end)?generation -?%}", "", tokenizer.chat_template))
-    encode_batch, queue = tokenizer.backend_tokenizer.encode_batch, deque()
-    with ThreadPoolExecutor(1) as pool:  # a batch is encoded, in Rust on all cores, while others are read and written
-        while (batch := list(itertools.islice(rows, 500))) or queue:
+    """What Encoder makes of each row, in order, whatever the number of processes; drops are counted."""
+    processes = args.num_proc or os.cpu_count() or 1
+    make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
+    os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
+    with make_pool(processes, start_worker, (tokenizer, args)) as pool:
+        queue: deque = deque()
+        while (batch := list(itertools.islice(rows, 250))) or queue:
             if batch:
-                parsed = [json.loads(line) for _, line in batch]
-                texts = [
-                    template.render(messages=[{"role": "system", "content": row["system"]}, *row["messages"]])
-                    if "messages" in row
-                    else render(row)
-                    for row in parsed
-                ]
-                queue.append((batch, parsed, pool.submit(encode_batch, texts, add_special_tokens=False)))
-            if len(queue) < 2 and batch:
+                queue.append(pool.apply_async(work, (batch,)))
+            if len(queue) <= 2 * processes and batch:
                 continue
-            batch, parsed, encodings = queue.popleft()
-            for (part, line), row, encoding in zip(batch, parsed, encodings.result()):
+            for part, line, tokens, counts in queue.popleft().get():
                 try:
-                    whole = len(encoding.ids) <= args.seq_len
-                    for kept, ids in [(row, encoding.ids)] if whole else list(shorten(row, encoding, args, tokenizer)):
-                        if not whole:
-                            line = json.dumps(kept, ensure_ascii=False)
-                        if not whole and "messages" in kept:  # what is left may be in the data already
-                            check_new(kept, line, part, seen)
-                        labels = supervise(ids, assistant, eos) if "messages" in kept else ids
-                        yield part, line, ids, labels, not whole
+                    if not counts:
+                        raise Drop(tokens)
+                    if counts["truncated"] and '"messages"' in line:  # what is left may be in the data already
+                        check_new(json.loads(line), line, part, seen)
+                    yield part, line, tokens, counts
                 except Drop as reason:
                     dropped[str(reason)] += 1
 
@@ -579,7 +645,7 @@ def build_parser() -> Parser:
     add = parser.add_argument_group("run").add_argument
     add("--out_dir", type=Path, default=Path("data"), help="folder to write (default: data)")
     add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
-    add("--num_proc", type=at_least(1), help="CPU threads that encode (default: all); the output is the same")
+    add("--num_proc", type=at_least(1), help="processes that tokenize (default: one a core); the output is the same")
     add("--seed", type=int, default=0, help="draws which rows are held out (default: 0)")
     return parser
 # fmt: on
@@ -602,12 +668,16 @@ def read_spool(path: Path) -> Iterator[list[str]]:
 
 def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
     """What the training rows say, for the tokenizer to learn from."""
-    for part, line in rows:
-        row = json.loads(line)
-        if part == "train":
-            yield from (
-                [row["text"]] if "text" in row else [row["system"], *(turn["content"] for turn in row["messages"])]
-            )
+    for row in (json.loads(line) for part, line in rows if part == "train"):
+        yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
+
+
+def count_rows(part: Any, inputs: dict[str, list]) -> int | None:
+    """How many rows there are to read, where that is known at once."""
+    if not isinstance(part, list):
+        return getattr(part, "num_rows", None)
+    countable = all(path.suffix in (".jsonl", ".csv") for path in part)
+    return sum(inputs[str(path)][1] for path in part) if countable else None
 
 
 def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
@@ -618,7 +688,7 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
         same = (old["arguments"], old["inputs"]) == (recorded, inputs)
         return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
     except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
-        strange = [name for name in OUTPUTS if (out / name).exists()]
+        strange = [name for name in ("tokenizer", *OUTPUTS) if (out / name).exists()]
         strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
     except (ValueError, KeyError, TypeError):
         strange = ["manifest.json"]
@@ -649,17 +719,13 @@ def main(argv: list[str] | None = None) -> None:
     out, work = args.out_dir, args.out_dir / "prep.tmp"
     if {(out / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
         fail(f"{out} holds a file that would be read and written; choose another --out_dir")
-    config = "tiny" if args.train_tokenizer else "baseline_355m"
-    command = (
-        f"python train.py --data_dir {out} --model_dir checkpoints/{out.name} --cfg {config} --seq_len {args.seq_len}"
-    )
+    command = f"python train.py --data_dir {out} --model_dir checkpoints/{out.name}"
+    command += f" --cfg {'tiny' if args.train_tokenizer else 'baseline_355m'} --seq_len {args.seq_len}"
     if not args.overwrite and is_complete(out, recorded, inputs):
         print(f"{out} is complete already; --overwrite builds it again\n\nNext: {command}")
         return
 
     # Load what is not local, before the long work begins.
-    if args.num_proc:
-        os.environ["RAYON_NUM_THREADS"] = str(args.num_proc)  # the threads of the tokenizer's Rust code
     for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
         os.environ.setdefault(f"{library}_VERBOSITY", "error")
     hub = [source for source in both if not source.parts]
@@ -689,8 +755,10 @@ def main(argv: list[str] | None = None) -> None:
             rows = itertools.chain(rows, (("train", line) for _, line in train))
         else:
             rows = split(train, args.val_fraction, args.seed)
-        countable = not hub and all(path.suffix in (".jsonl", ".csv") for path in paths)
-        total = sum(lines for _, lines in inputs.values()) if countable else None
+        parts = [source.parts["train"] for source in sources]
+        parts += [source.parts["val"] for source in val_sources if "val" in source.parts]
+        counts = [count_rows(part, inputs) for part in parts]
+        total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
         rows = tqdm(rows, "reading", total, unit=" rows", disable=None)
         if args.train_tokenizer:
             with write(spool) as file:
@@ -701,14 +769,13 @@ def main(argv: list[str] | None = None) -> None:
         # Encode and write, all of it in the work folder.
         stats, lengths, example = {"train": Counter(), "val": Counter()}, array("I"), None
         files = {name: stack.enter_context(write(work / name)) for name in OUTPUTS}
-        for part, line, ids, labels, truncated in encode(iter(rows), tokenizer, args, seen, dropped):
+        for part, line, tokens, counts in encode(iter(rows), tokenizer, args, seen, dropped):
             files[f"{part}.jsonl"].write(line + "\n")
-            files[f"{part}_tokenized.jsonl"].write(f'{{"input_ids": {ids}, "labels": {labels}}}\n')
-            turns, learned = ids.count(tokenizer.eos_token_id), len(ids) - labels.count(IGNORED)
-            stats[part].update(rows=1, turns=turns, tokens=len(ids), supervised=learned, truncated=int(truncated))
+            files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
+            stats[part].update(counts)
             if part == "train":
-                example = example or (ids, labels)
-                lengths.append(len(ids))
+                example = example or json.loads(tokens)
+                lengths.append(counts["tokens"])
             if args.max_tokens and stats["train"]["tokens"] >= args.max_tokens:
                 break
         for part, count in stats.items():
@@ -739,7 +806,7 @@ def main(argv: list[str] | None = None) -> None:
         for name in ("tokenizer", *OUTPUTS, "manifest.json"):
             os.replace(work / name, out / name)
         work.rmdir()
-    print(card, "\nThe first training row, as the model sees it:", show(*example, tokenizer), sep="\n")
+    print(card, "\nThe first training row, as the model sees it:", show(*example.values(), tokenizer), sep="\n")
     print(f"\nNext: {command}")
 
 

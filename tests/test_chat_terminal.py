@@ -140,7 +140,10 @@ def test_sixty_turns_pastes_long_messages_and_a_resized_window(bot_dir, tmp_path
 
 
 def test_colors_only_where_they_are_wanted(bot_dir, tmp_path):
-    colored, plain = Terminal(bot_dir, tmp_path, color=True), Terminal(bot_dir, tmp_path)
+    colored, plain = (
+        Terminal(bot_dir, tmp_path, color=True),
+        Terminal(bot_dir, Path("/proc")),
+    )  # a read-only home is fine
     colored.type("Hi")
     plain.type("Hi")
     colored.leave()

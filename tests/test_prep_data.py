@@ -151,6 +151,12 @@ def test_formats_are_recognized(name, tmp_path):
     assert manifest["dropped"] == {}
 
 
+def test_a_tree_that_bites_its_tail_ends():
+    nodes = [node("d", None, "prompter", "a"), node("d", "d", "assistant", "b")]
+    (item,) = prep_data.join_trees(("", row) for row in nodes)
+    assert [turn["content"] for turn in item[1]["message_tree_id"]] == ["a", "b"]
+
+
 def test_columns_and_format_override(tmp_path, capsys):
     odd = [{"q": f"q{n}", "a": f"a{n}", "c": "hint" if n else "", "s": "Be."} for n in range(3)]
     file = write_jsonl(tmp_path / "odd.jsonl", odd)
@@ -166,6 +172,12 @@ def test_columns_and_format_override(tmp_path, capsys):
 
     alpaca = write_jsonl(tmp_path / "alpaca.jsonl", GOLDEN["alpaca"][0])
     prep("--dataset", alpaca, "--out_dir", tmp_path / "as_text", "--format", "text")
+    # each file has to be of a known shape, not only the first one
+    assert "odd.jsonl:1: unknown columns" in mistake(
+        capsys,
+        prep_data.main,
+        ["--dataset", tmp_path / "*.jsonl", "--out_dir", tmp_path / "y", "--train_tokenizer", "260"],
+    )
     assert by_first(rows_of(tmp_path / "as_text")) == [{"text": "Below"}, {"text": "Below is an instruction. Add."}]
 
 
@@ -228,6 +240,10 @@ def test_folders_globs_and_joining(tmp_path):
     prep("--dataset", folder / "*-0000?.jsonl", "--dataset", folder / "notes.jsonl", "--out_dir", tmp_path / "glob")
     assert len(rows_of(tmp_path / "glob")) == 10
     prep("--dataset", folder / "out", "--out_dir", tmp_path / "again")  # what it wrote can be read
+    (folder / "out/train.jsonl").rename(folder / "out/chats.jsonl")
+    prep("--dataset", folder / "out", "--out_dir", tmp_path / "chats")  # and only that, not its tokens or manifest
+    assert read(tmp_path / "chats/train.jsonl") == read(tmp_path / "again/train.jsonl")
+    (folder / "out/chats.jsonl").rename(folder / "out/train.jsonl")
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (folder / "out" / name).read_bytes()
 
@@ -360,13 +376,14 @@ def tokenizer(tmp_path_factory):
 
 def prep_data_ids(tokenizer, *rows: dict, seq_len: int = 10**6, too_long: str = "truncate") -> list:
     """What prep_data.py's encoding makes of rows: (ids, labels) of each, or all that it yields when shortened."""
-    args, dropped = SimpleNamespace(seq_len=seq_len, too_long=too_long), Counter()
-    lines = (("train", json.dumps(row, ensure_ascii=False)) for row in rows)
-    items = list(prep_data.encode(lines, tokenizer, args, prep_data.Seen(), dropped))
+    encoder = prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=seq_len, too_long=too_long))
+    items = encoder([("train", json.dumps(row, ensure_ascii=False)) for row in rows])
+    items = [
+        (json.loads(line), *json.loads(tokens).values()) if counts else tokens for _, line, tokens, counts in items
+    ]
     if seq_len < 10**6:
-        return [(json.loads(line), ids, labels) for _, line, ids, labels, _ in items] + list(dropped)
-    assert not dropped
-    return (items[0][2], items[0][3]) if len(rows) == 1 else [item[2:4] for item in items]
+        return items
+    return items[0][1:] if len(rows) == 1 else [item[1:] for item in items]
 
 
 CONTROL = ["<|system|>", "<|user|>", "<|assistant|>", "<|endoftext|>"]
@@ -448,6 +465,19 @@ def test_no_text_becomes_a_control_token(tokenizer, text):
     assert tokenizer.decode(ids[:-1]) == neutral(text)
 
 
+def test_words_of_ascii_are_those_of_the_tokenizer(tokenizer):
+    """The fast path through a cache of words finds the ids that the tokenizer's own code finds."""
+    encoder = prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=1024, too_long="drop"))
+    texts = ["".join(letters) for letters in itertools.product("aZ0 \n\t'sl!_\0\x0b\x1c<", repeat=4)]
+    texts += [
+        "".join(draw) for draw in itertools.product(("'ll", "'t", "  ", " \n ", "x", " x", "|>", "<|user|>"), repeat=4)
+    ]
+    draw = random.Random(0)
+    texts += ["".join(chr(draw.randrange(128)) for _ in range(40)) for _ in range(2000)]
+    for text, theirs in zip(texts, tokenizer.backend_tokenizer.encode_batch(texts, add_special_tokens=False)):
+        assert encoder.encode(text) == theirs.ids, text
+
+
 def test_bundled_conversations_equal_the_template(tokenizer):
     rows = [row for name in ("train.jsonl", "val.jsonl") for row in read(ROOT / "data/sample" / name)]
     assert len(rows) >= 1200
@@ -502,8 +532,10 @@ def test_tokenizer_is_what_was_asked_for(tmp_path):
     from transformers import AutoTokenizer, GPT2TokenizerFast
 
     rows = [chat(f"the zebra {n}", "runs far") for n in range(30)]
-    files = write_jsonl(tmp_path / "x.jsonl", rows), write_jsonl(tmp_path / "v.jsonl", [chat("quagga " * 30, "b")])
-    prep("--dataset", files[0], "--val_dataset", files[1], "--out_dir", tmp_path / "out", tokens=280)
+    files = write_jsonl(tmp_path / "x.jsonl", rows), write_jsonl(tmp_path / "v.jsonl", [chat("quagga " * 300, "b")])
+    prep(
+        "--dataset", files[0], "--val_dataset", files[1], "--out_dir", tmp_path / "out", "--seq_len", "4096", tokens=280
+    )
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
     assert len(tokenizer) == 280
     config = json.loads((tmp_path / "out/tokenizer/tokenizer_config.json").read_text())
@@ -604,7 +636,7 @@ def test_what_is_complete_is_not_built_again(tmp_path, capsys):
 
 def test_killed_at_any_time(tmp_path):
     """SIGKILL leaves under a final name nothing, or what an undisturbed run writes; the same command then ends well."""
-    file, out = write_jsonl(tmp_path / "x.jsonl", [chat(f"Q {n}", "A " * 150) for n in range(4000)]), tmp_path / "out"
+    file, out = write_jsonl(tmp_path / "x.jsonl", [chat(f"Q {n}", "A " * 150) for n in range(2000)]), tmp_path / "out"
     command = [sys.executable, ROOT / "prep_data.py", "--dataset", file, "--train_tokenizer", "300", "--out_dir"]
     start = time.monotonic()
     subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
