@@ -488,6 +488,8 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     if args.optim == "adamw8bit":
         import bitsandbytes as bnb
 
+        if matrices[0].device.type == "cpu" and tuple(map(int, bnb.__version__.split(".")[:2])) < (0, 50):
+            fail(f"--optim adamw8bit on a CPU needs bitsandbytes 0.50, here is {bnb.__version__}; use --optim adamw")
         # 8-bit state of embeddings is unstable from scratch (Dettmers et al. 2022, arXiv:2110.02861)
         manager = bnb.optim.GlobalOptimManager.get_instance()
         for parameter in matrices:
@@ -772,7 +774,9 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
         if checkpointing:
             recompute_activations(model)
         loss_module = NextTokenLoss(model.train(), n_vocab)
-        optimizers = build_optimizers(model, args)
+        # 8-bit optimizers do not run on fake tensors: plain AdamW does, and the 6 bytes a weight are taken off below
+        fake_args = argparse.Namespace(**{**vars(args), "optim": args.optim.replace("8bit", "")})
+        optimizers = build_optimizers(model, fake_args)
         N = batch_size * args.seq_len
         ids = torch.zeros(batch_size, args.seq_len, dtype=torch.long)
         position_ids, index = torch.arange(args.seq_len).expand_as(ids), torch.arange(N)
@@ -789,7 +793,14 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
                         optimizer.step()
                         optimizer.zero_grad()
     (parts,) = tracker.get_tracker_snapshot("peak").values()
-    return {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
+    parts = {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
+    if args.optim == "adamw8bit":
+        hidden = sum(
+            p.numel() for name, p in model.named_parameters() if p.ndim == 2 and ("h." in name or "layers." in name)
+        )
+        parts["Optstate"] -= 6 * hidden / 2**30
+        parts["Total"] -= 6 * hidden / 2**30
+    return parts
 
 
 def load_snapshot(accelerator, loss_module, optimizers, snapshot: Path, saved: dict) -> None:
