@@ -64,10 +64,10 @@ demo)
   set_up requirements.txt
   model=checkpoints/demo
   step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
-  recipe="--optim muon --epochs 9"
+  recipe="--optim muon --epochs 8"
   python -c 'import torch; torch.optim.Muon' 2>/dev/null || recipe="--epochs 24" # Muon came with torch 2.9
   step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --seq_len 256 --batch_size 16 \
-    --grad_accum 1 $recipe --schedule linear --min_lr_ratio 0 --eval_every 70 --save_every 35
+    --grad_accum 1 $recipe --schedule linear --min_lr_ratio 0 --eval_every 80 --save_every 40
   trained
   score "test known" data/demo/train.jsonl
   score "test unseen" data/demo/val.jsonl

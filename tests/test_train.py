@@ -603,15 +603,23 @@ def gpt2_folder(tmp_path, chat_data) -> Path:
     return tmp_path / "gpt2"
 
 
-def test_role_tokens_hardly_change_the_perplexity_of_plain_text(gpt2_folder):
-    args = train.build_parser().parse_args(["--model_dir", "x", "--init_from", str(gpt2_folder), "--seq_len", "64"])
-    before = GPT2LMHeadModel.from_pretrained(gpt2_folder).eval()
-    after = train.build_model(args, 400, "sdpa").eval()
-    ids = torch.randint(0, 397, (8, 64))
+def test_role_tokens_hardly_change_the_perplexity_of_plain_text(tmp_path):
+    """Three rows more among 8,000 dilute every probability by some 0.04 %; among GPT-2's 50,257 by less."""
+    torch.manual_seed(1)
+    before = GPT2LMHeadModel(GPT2Config(vocab_size=8000, n_positions=64, n_embd=64, n_layer=2, n_head=2)).eval()
+    before.transformer.wte.weight.data.mul_(10)  # so that tokens are told apart
+    before.save_pretrained(tmp_path / "gpt2")
+    args = train.build_parser().parse_args(
+        ["--model_dir", "x", "--init_from", str(tmp_path / "gpt2"), "--seq_len", "64"]
+    )
+    after = train.build_model(args, 8003, "sdpa").eval()
+    ids = before.generate(torch.arange(32)[:, None], do_sample=True, max_new_tokens=40, pad_token_id=0)
     with torch.no_grad():
-        logits = after(ids).logits[:, :-1, :400]
-        loss = F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).item()
-        assert math.exp(loss - before(ids, labels=ids).loss.item()) == pytest.approx(1, abs=0.03)
+        loss = before(ids, labels=ids).loss.item()
+        logits = after(ids).logits[:, :-1, :8003]
+        ratio = math.exp(F.cross_entropy(logits.flatten(0, 1), ids[:, 1:].flatten()).item() - loss)
+    assert loss < math.log(8000) - 0.1, "the text is not noise to this model"
+    assert ratio == pytest.approx(1, abs=1e-3)
 
 
 def test_training_goes_on_from_a_folder(chatbot, chat_data, tmp_path):

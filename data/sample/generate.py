@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import random
 import os
 from pathlib import Path
 from typing import NamedTuple
@@ -1186,6 +1187,16 @@ def changes_of_topic(facts: dict[str, list[Fact]]) -> list[list[Turn]]:
     return conversations
 
 
+def long_chats(conversations: list[list[Turn]], number: int = 420) -> list[list[Turn]]:
+    """Return chats that join two to four conversations, because people do not begin anew for each question."""
+    rng = random.Random(0)
+    joined = []
+    for i in range(number):
+        parts = rng.sample(conversations, 2 + i % 3)
+        joined.append([turn for part in parts for turn in part][:8])
+    return joined
+
+
 def unique(conversations: list[list[Turn]]) -> list[list[Turn]]:
     """Drop repeated conversations, keeping the first."""
     return [list(turns) for turns in dict.fromkeys(tuple(turns) for turns in conversations)]
@@ -1211,6 +1222,7 @@ def build() -> tuple[list[list[Turn]], list[list[Turn]]]:
     ):
         train += more_train
         val += more_val
+    train += long_chats(train)
     return unique(train), unique(val)
 
 
