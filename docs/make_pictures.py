@@ -34,7 +34,7 @@ COLORS |= {code + 60: color for code, color in COLORS.items()} | {90: "#7f8387"}
 def capture_chat() -> str:
     """The screen, with its escape sequences, after a chat of QUESTIONS."""
     tmux = ["tmux", "-L", "pictures"]
-    command = f"{sys.executable} inference.py --model_dir {MODEL} --seed 1 --temperature 0.3"
+    command = f"{sys.executable} inference.py --model_dir {MODEL.relative_to(ROOT)} --seed 1 --temperature 0.3"
     subprocess.run([*tmux, "new-session", "-d", "-x", str(COLUMNS), "-y", str(LINES), "-c", ROOT, command], check=True)
     try:
         screen = ""

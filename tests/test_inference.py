@@ -8,6 +8,7 @@ import itertools
 import json
 import math
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -300,7 +301,8 @@ def endless(bot_dir: Path, folder: Path) -> Path:
 )  # fmt: skip
 def test_sampling_has_the_probabilities_of_transformers_own_chain(changes, monkeypatch):
     torch.manual_seed(0)
-    logits, ids, seen = torch.randn(500) * 3, [1, 2, 3, 3, 400], {}
+    logits, seen = torch.randn(500) * 3, {}
+    ids = [*logits.topk(3).indices.tolist(), *logits.topk(3).indices.tolist(), 7]
     monkeypatch.setattr(
         torch, "multinomial", lambda p, *_, **__: seen.update(p=p) or torch.zeros(1, 1, dtype=torch.long)
     )
@@ -349,7 +351,11 @@ def test_settings_come_from_generation_config_then_flags_then_set(bot_dir, capsy
 
 def test_two_thousand_hostile_messages(bot, monkeypatch, capsys):
     """Each is asked, and written back by a model that repeats it: no control id, no raw control character, no traceback."""
-    rng, prompts = random.Random(0), []
+    rng, prompts, steers = (
+        random.Random(0),
+        [],
+        re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]"),
+    )
     control = bot.tokenizer.convert_tokens_to_ids(ROLES)
 
     def echo(self, prompt, *_):
@@ -368,8 +374,7 @@ def test_two_thousand_hostile_messages(bot, monkeypatch, capsys):
         if text.strip():
             assert [token for token in prompts.pop() if token in control] == [control[0], control[1], control[2]]
             assert out.strip("\n") or not chat.turns[0]["content"].strip("\n")
-        assert not {ord(char) for char in out + err} & (set(inference.STEERING) - {9, 10})
-        assert not any("\ud800" <= char <= "\udfff" for char in out + err)
+        assert not steers.search(out + err)
 
 
 def test_hostile_rows_and_file_names_end_in_answers_or_one_line(bot_dir, bot, capsys, monkeypatch, tmp_path):
@@ -592,10 +597,8 @@ def test_the_score_sheet_equals_one_by_one_and_an_independent_count(kind, bot_di
             nats, tokens = nats + model(full, labels=labels).loss.item() * count, tokens + count
             size += len(record["reference"].encode())
     assert [(record["answer"], record["stopped"]) for record in records] == answers
-    scores = {
-        name: score["value"]
-        for name, score in json.loads((questions.parent / "a.score.json").read_text())["scores"].items()
-    }
+    sheet = json.loads((questions.parent / "a.score.json").read_text())["scores"]
+    scores = {name: score["value"] for name, score in sheet.items()}
     exact = sum(record["answer"] == record["reference"] for record in records)
     repeats = [answer.split() for answer, _ in answers]
     repeated = sum(
@@ -603,6 +606,8 @@ def test_the_score_sheet_equals_one_by_one_and_an_independent_count(kind, bot_di
         for words in repeats
     )
     assert scores["exact_match"] == pytest.approx(exact / 14) and (kind == "llama" or exact >= 5)
+    width = 3.92 * math.sqrt(scores["exact_match"] * (1 - scores["exact_match"]) / 14)
+    assert sheet["exact_match"]["high"] - sheet["exact_match"]["low"] == pytest.approx(width, rel=0.3)
     assert scores["perplexity"] == pytest.approx(math.exp(nats / tokens), rel=1e-4)
     assert scores["bits_per_byte"] == pytest.approx(nats / math.log(2) / size, rel=1e-4)
     assert scores["stopped"] == pytest.approx(sum(stopped for _, stopped in answers) / 15)

@@ -97,9 +97,11 @@ def run_bot(bot: inference.Chatbot, prompt: list[int]) -> tuple[list[int], list[
 def measure(folder: Path, dtype: str, repeats: int) -> list[tuple[str, float, float, float]]:
     """(path, seconds to first token, tokens/s, bytes of weights a token) of one model in one number format."""
     quantize = dtype if dtype in ("int8", "nf4") else None
-    plain = inference.Chatbot(str(folder), "cpu", "bf16" if quantize else dtype, quantize, compile=True).model
-    weights = sum(p.nbytes for name, p in plain.named_parameters() if "wpe" not in name)
     bot = inference.Chatbot(str(folder), "cpu", "auto" if quantize else dtype, quantize, compile=False)
+    plain = bot.model  # bitsandbytes' layers are the same in both
+    if not quantize:
+        plain = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=inference.DTYPES[dtype]).eval()
+    weights = sum(p.nbytes for name, p in plain.named_parameters() if "wpe" not in name)
     turns, prompts = [], []
     for _ in range(TURNS):
         turns.append({"role": "user", "content": QUESTION})
@@ -107,7 +109,6 @@ def measure(folder: Path, dtype: str, repeats: int) -> list[tuple[str, float, fl
         answer, _ = run_bot(bot, prompts[-1])
         turns.append({"role": "assistant", "content": "".join(bot.text(answer))})
     samples: dict[str, list[tuple[float, float]]] = {"chat": [], "chat, run afresh": [], "model.generate": []}
-    suppress = bot.banned.nonzero()[:, 0].tolist()
     for _ in range(repeats):  # in turn, so that a busy moment hurts all alike
         bot.forget()
         run_bot(bot, prompts[-2])
@@ -116,8 +117,9 @@ def measure(folder: Path, dtype: str, repeats: int) -> list[tuple[str, float, fl
         samples["chat, run afresh"].append(speeds(run_bot(bot, prompts[-1])[1]))
         clock, start = Clock(), time.perf_counter()
         inputs = torch.tensor([prompts[-1]])
-        plain.generate(inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=NEW_TOKENS, do_sample=False,
-                       suppress_tokens=suppress, streamer=clock)  # fmt: skip
+        plain.generate(
+            inputs, attention_mask=torch.ones_like(inputs), max_new_tokens=NEW_TOKENS, do_sample=False, streamer=clock
+        )
         samples["model.generate"].append(speeds([start, *clock.times[1:]]))
     if (
         quantize is None
