@@ -721,11 +721,12 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.reconfigure(encoding="utf-8")
     try:
         run(args)
+        sys.stdout.flush()
     except Mistake as mistake:
         fail(str(mistake))
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:  # `| head` has seen enough; without this, Python complains once more at the exit
+    except BrokenPipeError:  # `| head` has seen enough; what is left to print would raise once more at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 

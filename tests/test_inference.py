@@ -446,11 +446,15 @@ def test_prompt_pipe_and_jsonl_write_answers_and_nothing_else(bot_dir, capsys, m
     ] and not err
 
 
-def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir):
+def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir, tmp_path):
     command = [sys.executable, "inference.py", "--model_dir", str(bot_dir), "--greedy"]
+    asked = write_jsonl(tmp_path / "asked.jsonl", [row("Hi")])
     kwargs = {"cwd": ROOT, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     command += ["--system", "Be brief."]
-    head, waiting = subprocess.Popen(command, **kwargs), subprocess.Popen(command, **kwargs)
+    head, waiting, sheet = (
+        subprocess.Popen([*command, *flags], **kwargs) for flags in ([], [], ["--prompts_file", str(asked)])
+    )
+    sheet.stdout.close()
     head.stdin.write("Hi\n" * 200)
     head.stdin.flush()
     assert head.stdout.readline() == "Hello! 😀\n"
@@ -463,7 +467,8 @@ def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir):
     head.stdin.close()
     assert (head.wait(60), head.stderr.read()) == (0, "")
     assert (waiting.wait(60), waiting.stderr.read()) == (130, "")
-    for process in (head, waiting):
+    assert sheet.wait(60) == 0 and "rror" not in sheet.stderr.read()
+    for process in (head, waiting, sheet):
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()
 
