@@ -1,0 +1,174 @@
+"""Write a chatbot as one GGUF file, for llama.cpp and what is built on it: Ollama, LM Studio, llama-cpp-python.
+
+Reads   --model_dir: config.json, model*.safetensors, generation_config.json, tokenizer and chat template
+Writes  --out, and beside it what Ollama wants, .Modelfile; nothing is quantized: llama.cpp has tools for that
+
+    pip install gguf
+    python extras/export_gguf.py --model_dir checkpoints/demo --out demo.gguf
+
+It takes seconds. llama.cpp's converter refuses a tokenizer whose hash it does not know, and so each that prep_data.py
+trained; here the vocabulary and the merges go in as they are, which is right for every tokenizer of GPT-2's kind.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+from safetensors.torch import load_file
+from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+
+try:
+    import gguf
+except ImportError:
+    gguf = None
+
+# What Ollama fills in. It has no way to defuse control strings in what a user types; llama.cpp, with chat_template, does.
+OLLAMA_TEMPLATE = (
+    "{{ if .System }}<|system|>{{ .System }}{{ end }}{{ range .Messages }}"
+    '{{ if eq .Role "user" }}<|user|>{{ .Content }}'
+    '{{ else if eq .Role "assistant" }}<|assistant|>{{ .Content }}<|endoftext|>{{ end }}{{ end }}<|assistant|>'
+)
+
+
+class Mistake(Exception):
+    """What the user can mend: one line, exit code 2."""
+
+
+def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[list[str], list[int], list[str]]:
+    """(tokens by id, their types, merges); tokens are spelled in GPT-2's byte alphabet in both formats."""
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    model, words = parts["model"], parts["pre_tokenizer"] or {}
+    kind = (model["type"], words.get("type"), words.get("add_prefix_space"), words.get("use_regex", True))
+    if kind != ("BPE", "ByteLevel", False, True) or parts["normalizer"]:
+        raise Mistake("the tokenizer is not of GPT-2's kind; llama.cpp's convert_hf_to_gguf.py may know it")
+    tokens, types = [f"<|unused {i}|>" for i in range(n_vocab)], [gguf.TokenType.UNUSED] * n_vocab
+    for token, i in model["vocab"].items():
+        tokens[i], types[i] = token, gguf.TokenType.NORMAL
+    for added in parts["added_tokens"]:
+        tokens[added["id"]], types[added["id"]] = added["content"], gguf.TokenType.CONTROL
+    return tokens, types, [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+
+
+def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig) -> None:
+    """The model's shape under llama.cpp's names."""
+    width, n_head, tail = (
+        config.hidden_size,
+        config.num_attention_heads,
+        "llama.cpp's convert_hf_to_gguf.py may do more",
+    )
+    if config.model_type == "gpt2":
+        if config.activation_function not in ("gelu_new", "gelu_pytorch_tanh"):
+            raise Mistake(f"llama.cpp's GPT-2 has GELU by tanh, this one {config.activation_function}")
+        writer.add_feed_forward_length(config.n_inner or 4 * width)
+        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    elif config.model_type == "llama":
+        rope = getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta}  # since transformers 5
+        if rope.get("rope_type", "default") != "default" or getattr(config, "rope_scaling", None) not in (None, rope):
+            raise Mistake(f"a llama with scaled positions is not exported here; {tail}")
+        writer.add_feed_forward_length(config.intermediate_size)
+        writer.add_layer_norm_rms_eps(config.rms_norm_eps)
+        writer.add_rope_freq_base(rope["rope_theta"])
+        writer.add_rope_dimension_count(width // n_head)
+        writer.add_head_count_kv(config.num_key_value_heads)
+    else:
+        raise Mistake(f"a {config.model_type} model is not exported here; {tail}")
+    writer.add_context_length(config.max_position_embeddings)
+    writer.add_embedding_length(width)
+    writer.add_block_count(config.num_hidden_layers)
+    writer.add_head_count(n_head)
+    writer.add_vocab_size(config.vocab_size)
+
+
+def convert(name: str, weight: np.ndarray, config: PretrainedConfig) -> np.ndarray:
+    """A weight of shape (out, in) and in llama.cpp's order."""
+    if config.model_type == "gpt2":
+        return weight.T if re.search(r"\.(c_attn|c_proj|c_fc)\.weight$", name) else weight  # Conv1D's is (in, out)
+    kind = re.search(r"\.([qk])_proj\.(weight|bias)$", name)
+    if not kind:
+        return weight
+    # RoPE turns pairs: Hugging Face takes them from the two halves of a head, llama.cpp from neighbors
+    n_head = config.num_attention_heads if kind[1] == "q" else config.num_key_value_heads
+    return weight.reshape(n_head, 2, -1, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
+
+
+def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerBase, n_positions: int, generation: dict) -> str:
+    """What `ollama create` reads; settings that generation_config.json does not give stay Ollama's own."""
+    names = {"temperature": "temperature", "top_k": "top_k", "top_p": "top_p", "min_p": "min_p",
+             "repetition_penalty": "repeat_penalty", "max_new_tokens": "num_predict"}  # fmt: skip
+    settings = {"repetition_penalty": 1.0, **generation}
+    rendered = tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
+    system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the one that the model was trained with
+    lines = [f"FROM ./{gguf_name}", f'TEMPLATE """{OLLAMA_TEMPLATE}"""', f'SYSTEM """{system}"""' if system else ""]
+    lines += [f"PARAMETER num_ctx {n_positions}", "PARAMETER stop <|endoftext|>"]
+    lines += [f"PARAMETER {names[name]} {value}" for name, value in settings.items() if name in names]
+    return "\n".join([*filter(None, lines), ""])
+
+
+def export(folder: Path, out: Path, dtype: str) -> None:
+    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    temporary, arch = out.with_name(out.name + ".tmp"), config.model_type
+    writer = gguf.GGUFWriter(temporary, arch)
+    writer.add_name(folder.resolve().name)
+    writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
+    add_shape(writer, config)
+
+    tokens, types, merges = vocabulary(tokenizer, config.vocab_size)
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("gpt-2")
+    writer.add_token_list(tokens)
+    writer.add_token_types(types)
+    writer.add_token_merges(merges)
+    for add in (writer.add_bos_token_id, writer.add_eos_token_id, writer.add_pad_token_id):
+        add(tokenizer.eos_token_id)
+    writer.add_add_bos_token(False)  # a conversation begins with a role token
+    # {% generation %} marks for transformers what is learned; others do not know it
+    writer.add_chat_template(re.sub("{% (end)?generation %}", "", tokenizer.chat_template))
+
+    names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], config.num_hidden_layers)
+    for file in sorted(folder.glob("model*.safetensors")):
+        for name, weight in load_file(file).items():
+            target = names.get_name(name, try_suffixes=(".weight", ".bias"))
+            if target is None:
+                raise Mistake(f"{file}: llama.cpp has no place for {name}")
+            array = convert(name, weight.float().numpy(), config)
+            half = dtype == "f16" and array.ndim == 2 and target != "position_embd.weight"  # the others must be f32
+            writer.add_tensor(target, np.ascontiguousarray(array, dtype=np.float16 if half else np.float32))
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    os.replace(temporary, out)
+
+    generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+    text = modelfile(out.name, tokenizer, config.max_position_embeddings, generation)
+    out.with_suffix(".Modelfile").write_text(text, encoding="utf-8")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model_dir", required=True, type=Path, help="folder that train.py wrote")
+    parser.add_argument("--out", type=Path, help="the file to write (default: MODEL_DIR/model.gguf)")
+    parser.add_argument(
+        "--dtype", choices=("f32", "f16"), default="f32", help="f16 halves the file, a little less exact"
+    )
+    args = parser.parse_args(argv)
+    out = args.out or args.model_dir / "model.gguf"
+    try:
+        if gguf is None:
+            raise Mistake("this needs a package: pip install gguf")
+        export(args.model_dir, out, args.dtype)
+    except (Mistake, OSError, ValueError) as mistake:
+        print(f"export_gguf.py: error: {mistake}", file=sys.stderr)
+        raise SystemExit(2) from None
+    print(f"{out}; for Ollama: ollama create NAME -f {out.with_suffix('.Modelfile')}")
+
+
+if __name__ == "__main__":
+    main()
