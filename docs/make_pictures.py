@@ -223,12 +223,14 @@ def tensorboard() -> None:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    command = [Path(sys.executable).with_name("tensorboard"), "--logdir", ROOT / "checkpoints", "--port", str(port)]
-    server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    command = [Path(sys.executable).with_name("tensorboard"), "--logdir", "checkpoints", "--port", str(port)]
+    server = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         time.sleep(15)
-        url = f"http://127.0.0.1:{port}/?darkMode=false#timeseries"
-        options = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,860",
+        url = (
+            f"http://127.0.0.1:{port}/?darkMode=false#scalars&regexInput=demo%7Cadamw&tagFilter=loss&_smoothingWeight=0"
+        )
+        options = ["--headless=new", "--disable-gpu", "--hide-scrollbars", "--window-size=1280,620",
                    "--virtual-time-budget=20000", f"--screenshot={DOCS / 'tensorboard.png'}"]  # fmt: skip
         options += ["--no-sandbox"] if os.geteuid() == 0 else []
         with tempfile.TemporaryDirectory() as profile:
