@@ -1,0 +1,62 @@
+"""What fits in which card: the memory table of the tutorial, as `train.py --dry_run --vram_gb N` predicts it, without a GPU.
+
+    python tests/benchmarks/memory_table.py      # some 15 minutes on two cores; writes results/memory.md
+
+Each row is 32 rows of --seq_len tokens a step in bf16; a cell is the largest micro-batch that fits and its predicted peak.
+"""
+
+from __future__ import annotations
+
+import functools
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(ROOT))
+import train  # noqa: E402
+
+N_VOCAB = 50_260  # GPT-2's tokens and three role tokens
+CARDS = (8, 12, 16, 24)
+RUNS = [
+    (cfg, seq_len, optim)
+    for cfg in ("small_test", "baseline_355m", "heavier_420m")
+    for seq_len, optim in ((1024, "adamw"), (2048, "adamw"), (1024, "adamw8bit"))
+]
+
+
+def main() -> None:
+    table = [
+        "# What fits in which card, predicted",
+        "",
+        f"`python tests/benchmarks/memory_table.py`, torch {torch.__version__}, transformers {transformers.__version__}; "
+        "bf16, a step of 32 rows. A cell is the largest",
+        "micro-batch that fits and its peak in GiB, `ckpt` where that takes gradient checkpointing. Nothing here was measured on a GPU.",
+        "",
+        "| config | `--seq_len` | `--optim` | " + " | ".join(f"{card} GB" for card in CARDS) + " |",
+        "|---|---|---|" + "---|" * len(CARDS),
+    ]
+    predict = train.predict_memory
+    for cfg, seq_len, optim in RUNS:
+        flags = ["--model_dir", "none", "--cfg", cfg, "--seq_len", str(seq_len), "--optim", optim, "--bf16"]
+        args = train.build_parser().parse_args([*flags, "--batch_size", "1", "--grad_accum", "32"])
+        args.precision, args.lr = "bf16", 1e-4
+        with torch.device("meta"):
+            config = train.build_model(args, N_VOCAB, "sdpa").config
+        # the cards ask for the same predictions
+        cached = functools.lru_cache(lambda *which, config=config, args=args: predict(config, args, N_VOCAB, *which))
+        train.predict_memory = lambda config, args, n_vocab, *which, cached=cached: cached(*which)
+        cells = []
+        for card in CARDS:
+            best = train.fastest_that_fits(config, args, N_VOCAB, card)
+            cells.append(f"{best[0]} ({best[2]:.1f}{', ckpt' if best[1] else ''})" if best else "-")
+        table.append(f"| `{cfg}` | {seq_len} | `{optim}` | " + " | ".join(cells) + " |")
+        print(table[-1], flush=True)
+    path = ROOT / "tests" / "benchmarks" / "results" / "memory.md"
+    path.write_text("\n".join(table) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
