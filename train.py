@@ -33,7 +33,7 @@ import sys
 import time
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
 
@@ -44,6 +44,7 @@ import torch
 import torch.nn.functional as F
 import transformers
 from accelerate.utils import gather_object
+from torch.utils.checkpoint import checkpoint
 from torch.utils.tensorboard import SummaryWriter
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -56,6 +57,8 @@ CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
     "heavier_420m": (28, 1152, 18, 2.5e-4),  # 505.4 M parameters; the name is kept as it was asked for
 }
 LOGITS_PER_CHUNK = 2**24  # elements; 64 MiB of float32: what the loss holds at a time, however many tokens
+WEIGHTS_PER_BLOCK = 2**24  # elements of the head whose gradient is formed at a time
+USABLE_VRAM = 0.94  # share of the memory that can be planned with; the CUDA context and fragments take the rest
 BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
 
@@ -291,7 +294,9 @@ class ChunkedCrossEntropy(torch.autograd.Function):
                 )
                 grad_logits = grad_logits.to(dtype)
                 grad.copy_(grad_logits @ w)
-                grad_weight += grad_logits.T @ chunk
+                blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])
+                for grad_block, logits_block in zip(grad_weight.split(blocks), grad_logits.split(blocks, dim=1)):
+                    grad_block += logits_block.T @ chunk
         ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
         return loss
 
@@ -307,6 +312,8 @@ class NextTokenLoss(torch.nn.Module):
     def __init__(self, model, n_vocab: int, varlen=None):
         super().__init__()
         self.model, self.n_vocab, self.varlen = model, n_vocab, varlen
+        # FSDP cuts the model at these modules, and ties embedding and head again afterwards
+        self._no_split_modules, self.tie_weights = model._no_split_modules, model.tie_weights
 
     def where_documents_are(self, cu_seqlens, longest: int):
         if self.varlen:
@@ -390,10 +397,26 @@ def count_parameters(model, n_vocab: int) -> int:
     return sum(p.numel() for p in model.parameters()) - n_padding * model.config.hidden_size
 
 
-def recompute_activations(model) -> None:
-    """Turn gradient checkpointing on, which transformers 5.23 renamed."""
-    enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-    enable({"use_reentrant": False})
+def hold_fewer_activations(model, checkpointing: bool) -> None:
+    """Compute again in the backward pass: all of a block (gradient checkpointing), else what its GELU or SwiGLU returned.
+
+    The latter, a fifth of a block's activations, costs next to nothing: `checkpoint` stops before the matrix product.
+    """
+    if checkpointing:  # transformers 5.23 renamed it
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        return enable({"use_reentrant": False})
+
+    def forward(mlp, x):
+        inputs = (mlp.c_fc(x),) if hasattr(mlp, "c_fc") else (mlp.gate_proj(x), mlp.up_proj(x))
+        outer = checkpoint(output, mlp, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return mlp.dropout(outer) if hasattr(mlp, "c_fc") else outer
+
+    def output(mlp, hidden, factor=None):
+        return mlp.c_proj(mlp.act(hidden)) if factor is None else mlp.down_proj(mlp.act_fn(hidden) * factor)
+
+    for name, module in model.named_modules():
+        if name.endswith(".mlp"):
+            module.forward = partial(forward, module)
 
 
 def load_pretrained(auto_class, name: str, **kwargs):
@@ -547,13 +570,19 @@ def disk_full_ends_in_one_line(folder: Path, unfinished: Path):
         fail(f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot")
 
 
-def full_state_dict(accelerator, loss_module) -> dict[str, torch.Tensor]:
-    """The model's weights on the CPU, gathered from all processes, without the tied copy of the embedding."""
-    state = accelerator.get_state_dict(loss_module)
-    prefix = "model."
-    state = {name[len(prefix) :]: weight.cpu().contiguous() for name, weight in state.items()}
-    state.pop("lm_head.weight")
-    return state
+def gather_shards(value):
+    """`value`, a nest of containers, with the tensors that FSDP has cut up made whole; all processes must call it."""
+    if isinstance(value, dict):
+        return {key: gather_shards(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(gather_shards(part) for part in value)
+    return value.full_tensor().cpu() if hasattr(value, "full_tensor") else value
+
+
+def model_state(model) -> dict[str, torch.Tensor]:
+    """The model's weights on the CPU, whole, without the tied copy of the embedding; all processes must call it."""
+    state = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
+    return {name: weight.cpu().contiguous() for name, weight in gather_shards(state).items()}
 
 
 def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | None = None) -> None:
@@ -765,33 +794,38 @@ def flops_per_token(model, rows: Rows) -> float:
 
 
 def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: bool) -> dict[str, float]:
-    """Peak memory of a training step in GiB by part, found on fake tensors: no GPU and no memory needed."""
+    """Peak memory of a training step in GiB by part, found on fake tensors: no GPU and no memory needed.
+
+    The parts, as torch's MemTracker names them: Parameter, Gradient, Optstate, Activation (temporaries included), Total.
+    """
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.distributed._tools.mem_tracker import MemTracker
 
+    accumulates = batch_size < args.batch_size * args.grad_accum
     with FakeTensorMode():
         model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
-        if checkpointing:
-            recompute_activations(model)
+        hold_fewer_activations(model, checkpointing)
         loss_module = NextTokenLoss(model.train(), n_vocab)
         # 8-bit optimizers do not run on fake tensors: plain AdamW does, and the 6 bytes a weight are taken off below
         fake_args = argparse.Namespace(**{**vars(args), "optim": args.optim.replace("8bit", "")})
         optimizers = build_optimizers(model, fake_args)
-        N = batch_size * args.seq_len
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        for optimizer in optimizers:  # whose moments come into being with the first step
+            optimizer.step()
+            optimizer.zero_grad()
         ids = torch.zeros(batch_size, args.seq_len, dtype=torch.long)
-        position_ids, index = torch.arange(args.seq_len).expand_as(ids), torch.arange(N)
+        position_ids, index = torch.arange(args.seq_len).expand_as(ids), torch.arange(ids.numel())
         tracker = MemTracker()
         tracker.track_external(loss_module, *optimizers)
         with tracker:
-            for micro_step in range(4):
+            for _ in range(1 + accumulates):  # while a step accumulates, its gradients are held
                 with torch.autocast("cpu", torch.bfloat16, enabled=args.precision != "fp32"):
                     loss = loss_module(ids, position_ids, index, ids.flatten(), None)
                 loss.backward()
                 tracker.reset_mod_stats()
-                if micro_step % 2 or args.grad_accum == 1:  # while a step accumulates, its gradients are held
-                    for optimizer in optimizers:
-                        optimizer.step()
-                        optimizer.zero_grad()
+            for optimizer in optimizers:
+                optimizer.step()
     (parts,) = tracker.get_tracker_snapshot("peak").values()
     parts = {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
     if args.optim == "adamw8bit":
@@ -803,14 +837,41 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
     return parts
 
 
-def load_snapshot(accelerator, loss_module, optimizers, snapshot: Path, saved: dict) -> None:
-    """Put weights, optimizer moments, loss scale and random generators back as they were."""
-    model = accelerator.unwrap_model(loss_module).model
-    missing, unexpected = model.load_state_dict(
-        safetensors.torch.load_file(snapshot / "model.safetensors"), strict=False
-    )
+def fastest_that_fits(config, args, n_vocab: int, vram_gb: float) -> tuple[int, bool, float] | None:
+    """(micro-batch, checkpointing, GiB) of the same step: the most rows at once, without checkpointing if that fits."""
+    rows_per_step = args.batch_size * args.grad_accum
+    sizes = [2**i for i in range(rows_per_step.bit_length()) if rows_per_step % 2**i == 0]
+    for checkpointing in (False, True):
+        fitting, low, high = None, 0, len(sizes)
+        while low < high:  # memory grows with the micro-batch, so bisect
+            middle = (low + high) // 2
+            gib = predict_memory(config, args, n_vocab, sizes[middle], checkpointing)["Total"]
+            if gib < vram_gb * USABLE_VRAM:
+                fitting, low = (sizes[middle], checkpointing, gib), middle + 1
+            else:
+                high = middle
+        if fitting:
+            return fitting
+    return None
+
+
+def load_weights(model, snapshot: Path) -> None:
+    weights = safetensors.torch.load_file(snapshot / "model.safetensors")
+    missing, unexpected = model.load_state_dict(weights, strict=False)
     assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+
+
+def load_trainer_state(accelerator, optimizers, saved: dict) -> None:
+    """Put optimizer moments, loss scale and random generators back as they were, on any number of processes."""
     for optimizer, saved_optimizer in zip(optimizers, saved["optimizers"]):
+        parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
+        for parameter, moments in zip(parameters, saved_optimizer["state"].values()):
+            if hasattr(parameter, "device_mesh"):  # FSDP: each process takes its share
+                from torch.distributed.tensor import distribute_tensor
+
+                for name, moment in moments.items():
+                    if moment.shape == parameter.shape:
+                        moments[name] = distribute_tensor(moment, parameter.device_mesh, parameter.placements)
         # the moments are the run's, the settings (--lr, --weight_decay) are this command's
         optimizer.load_state_dict({**saved_optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
     if accelerator.scaler:
@@ -937,6 +998,7 @@ def training_step(
             accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
         loss += micro_loss.detach()
     grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
+    grad_norm = gather_shards(grad_norm).to(loss.device)
     loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
     for optimizer in optimizers:
         if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):  # the scaler skips by itself
@@ -959,6 +1021,19 @@ def step_or_out_of_memory(accelerator, *step_arguments) -> tuple[float, float] |
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     return None
+
+
+def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float:
+    """Seconds of a training step: the median of three after one to warm up. The weights are of no use afterwards."""
+    optimizers = build_optimizers(loss_module.model, args)
+    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+    seconds = []
+    for step in range(4):
+        began = time.perf_counter()
+        step_rows = rows.of_step(step, rows_per_step, args.seed)
+        training_step(accelerator, loss_module, optimizers, rows, step_rows, args.batch_size, 1e-3, args)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[1:])
 
 
 def stop_on_signals() -> list[int]:
@@ -1067,8 +1142,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--attn", choices=("auto", "documents", "sdpa", "eager"), default="auto", help="documents: each one by itself (auto "
         "where possible); or transformers' own sdpa or eager with a mask")
     add("--use_flash_attn", action="store_true", help="take the kernel of the flash-attn package, where it is installed")
-    add("--grad_checkpointing", choices=("on", "off"), default="off", help="on: compute activations twice and keep a "
-        "fraction of them, for a third more time")
+    add("--grad_checkpointing", choices=("auto", "on", "off"), default="auto", help="on: compute activations twice and keep "
+        "a fraction of them, for a third more time; auto: only where the predicted memory needs it")
     add("--compile", action="store_true", help="torch.compile: faster steps after a minute of compiling, for long runs")
     add("--cpu", action="store_true", help="leave the GPU alone")
     add("--vram_gb", type=float, help="hold a larger card to this many GiB, and plan for it; by default the card's own")
@@ -1078,7 +1153,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--eval_every", type=positive, default=500, help="steps between evaluations")
     add("--save_every", type=positive, default=500, help="steps between snapshots: what a power cut costs")
     add("--keep", type=positive, default=2, help="snapshots kept, of 12 bytes a parameter each")
-    add("--dry_run", action="store_true", help="print the plan with the predicted memory, and stop")
+    add("--dry_run", action="store_true", help="print the plan with predicted memory, disk and time, and stop: "
+        "nothing is written")
     # fmt: on
     return parser
 
@@ -1105,6 +1181,8 @@ def main(argv: list[str] | None = None) -> None:
     accelerator = accelerate.Accelerator(
         mixed_precision="no" if args.precision == "fp32" else args.precision, cpu=args.cpu
     )
+    if accelerator.distributed_type == "FSDP" and not (accelerator.is_fsdp2 and args.optim == "adamw"):
+        fail("FSDP works with accelerate launch --use_fsdp --fsdp_version 2, and with --optim adamw")
     device, say, is_main = accelerator.device, accelerator.print, accelerator.is_main_process
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
     torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
@@ -1138,8 +1216,13 @@ def main(argv: list[str] | None = None) -> None:
         attention = "documents" if varlen or device.type == "cpu" else "sdpa"
     model = build_model(args, n_vocab, attention)
     n_parameters = count_parameters(model, n_vocab)
-    if args.grad_checkpointing == "on":
-        recompute_activations(model)
+    memory, checkpointing = None, args.grad_checkpointing == "on"
+    if args.dry_run or (vram_gb and args.grad_checkpointing == "auto"):
+        memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
+        if vram_gb and args.grad_checkpointing == "auto" and memory["Total"] >= vram_gb * USABLE_VRAM:
+            checkpointing = True
+            memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
+    hold_fewer_activations(model, checkpointing)
     loss_module = NextTokenLoss(model, n_vocab, varlen).to(device)
     if not args.no_packing:
         check_isolation(loss_module, device, dtype)
@@ -1180,23 +1263,35 @@ def main(argv: list[str] | None = None) -> None:
                 f"warning: {n_epochs:,.0f} epochs over the same {len(documents):,} documents: beyond 20 a model mostly "
                 "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
             )
-    snapshot_gb = n_parameters * 12 / 1e9
-    if args.dry_run or args.vram_gb:
-        memory = predict_memory(model.config, args, n_vocab, args.batch_size, args.grad_checkpointing == "on")
-        total = memory.pop("Total", None) or sum(memory.values())
-        say(
-            "memory     "
-            + " + ".join(f"{name} {gb:.2f}" for name, gb in memory.items() if gb >= 0.005)
-            + f" = {total:.2f} GiB predicted peak"
-            + (f", {'fits' if total < vram_gb * 0.94 else 'does not fit'} {vram_gb:g} GiB" if vram_gb else "")
+    if memory:
+        parts = " + ".join(f"{name} {gib:.2f}" for name, gib in memory.items() if gib >= 0.005 and name != "Total")
+        room = (
+            f"{'fits' if memory['Total'] < vram_gb * USABLE_VRAM else 'does not fit'} {vram_gb:.3g} GiB, "
+            if vram_gb
+            else ""
         )
         say(
-            f"disk       {snapshot_gb * (args.keep + 1) + 2 * snapshot_gb / 3:.1f} GB for {args.keep} snapshots and the best model"
+            f"memory     {parts} = {memory['Total']:.2f} GiB predicted peak, {room}gradient checkpointing "
+            + ("on" if checkpointing else "off")
         )
-        if args.dry_run:
-            return
-
     peak_flops, token_flops = matmul_peak(device, dtype), flops_per_token(model, rows)
+    if args.dry_run:
+        best = fastest_that_fits(model.config, args, n_vocab, vram_gb) if vram_gb else None
+        if best:
+            say(f"           fastest that fits: --batch_size {best[0]} --grad_accum {rows_per_step // best[0]}"
+                f"{' --grad_checkpointing on' if best[1] else ''} ({best[2]:.2f} GiB)")  # fmt: skip
+        elif vram_gb:
+            say("           no micro-batch fits: use --optim adamw8bit, a smaller --seq_len or a smaller --cfg")
+        snapshot_gb = n_parameters * 12 / 1e9
+        disk_gb = snapshot_gb * (args.keep + 1) + snapshot_gb / 3  # one more while it is being written
+        say(f"disk       {disk_gb:.1f} GB for {args.keep} snapshots and the best model")
+        seconds = rows_per_step * args.seq_len * token_flops / peak_flops  # were it matrix products and nothing else
+        least = "at least "
+        if device.type == "cuda" or seconds < 5:
+            seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
+        say(f"time       {least}{seconds:.3g} s a step here"
+            + (f", {least}{duration(seconds * max_steps)} for {max_steps:,}" if max_steps < math.inf else ""))  # fmt: skip
+        return
 
     # a fresh start, or the newest snapshot
     fingerprint = {
@@ -1205,8 +1300,6 @@ def main(argv: list[str] | None = None) -> None:
         "--seq_len": args.seq_len, "rows a step": rows_per_step, "packing": not args.no_packing,
         "--loss_on": args.loss_on, "--optim": args.optim, "--seed": args.seed,
     }  # fmt: skip
-    optimizers = build_optimizers(model, args)
-    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
     state = {
         "step": 0, "best_val_loss": math.inf, "best_step": 0, "evaluations_without_gain": 0, "last_eval_step": -1,
         "seconds": 0.0, "skipped_steps": 0,
@@ -1216,7 +1309,7 @@ def main(argv: list[str] | None = None) -> None:
         saved = torch.load(snapshot / "trainer_state.pt", weights_only=True, map_location="cpu")
         refuse_other_run(model_dir, fingerprint, saved["run"])
         state = saved["state"]
-        load_snapshot(accelerator, loss_module, optimizers, snapshot, saved)
+        load_weights(model, snapshot)
         say(f"resume     from {snapshot}")
     elif is_main:
         refuse_to_overwrite(model_dir, args.resume, fingerprint)
@@ -1225,7 +1318,11 @@ def main(argv: list[str] | None = None) -> None:
             "hardware": device_name(device), "processes": accelerator.num_processes, "python": platform.python_version(),
             "torch": torch.__version__, "transformers": transformers.__version__, "accelerate": accelerate.__version__,
         }  # fmt: skip
-        create_model_dir(model_dir, model, tokenizer, full_state_dict(accelerator, loss_module), n_vocab, first_metrics)
+        create_model_dir(model_dir, model, tokenizer, model_state(model), n_vocab, first_metrics)
+    optimizers = build_optimizers(model, args)
+    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+    if snapshot:
+        load_trainer_state(accelerator, optimizers, saved)
     accelerator.wait_for_everyone()
     metrics = Metrics(model_dir, state["step"]) if is_main else None
     if args.compile:
@@ -1255,7 +1352,7 @@ def main(argv: list[str] | None = None) -> None:
             state["evaluations_without_gain"] = 0 if better else state["evaluations_without_gain"] + 1
             if better:
                 state["best_val_loss"], state["best_step"] = val_loss, step
-                weights = full_state_dict(accelerator, loss_module)
+                weights = model_state(accelerator.unwrap_model(loss_module).model)
                 if is_main:
                     write_weights(model_dir / "model.safetensors", weights, n_vocab)
             finished = finished or state["evaluations_without_gain"] >= (args.patience or math.inf)
@@ -1266,23 +1363,20 @@ def main(argv: list[str] | None = None) -> None:
             )
             if is_main:
                 metrics.log(step=step, val_loss=val_loss, perplexity=math.exp(min(val_loss, 700)))
-                samples = sample_answers(
-                    accelerator, loss_module, tokenizer, val_documents[:: len(val_documents) // 3 or 1][:3]
-                )
+                shown = [] if accelerator.is_fsdp2 else val_documents[:: len(val_documents) // 3 or 1][:3]
+                samples = sample_answers(accelerator, loss_module, tokenizer, shown)  # FSDP cannot: one process alone
                 for number, (prompt, answer) in enumerate(samples):
                     say(f"      {prompt!r} -> {answer!r}")
                     metrics.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", step)
 
         if (finished or stop or step % args.save_every == 0) and step != saved_step:
-            weights, rng = full_state_dict(accelerator, loss_module), gather_object([rng_state()])
+            weights = model_state(accelerator.unwrap_model(loss_module).model)
+            saved = {
+                "run": fingerprint, "state": state, "rng": gather_object([rng_state()]),
+                "optimizers": [gather_shards(optimizer.state_dict()) for optimizer in optimizers],
+                "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+            }  # fmt: skip
             if is_main:
-                saved = {
-                    "run": fingerprint,
-                    "state": state,
-                    "rng": rng,
-                    "optimizers": [o.state_dict() for o in optimizers],
-                    "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-                }
                 write_snapshot(model_dir, step, weights, saved, args.keep)
             saved_step = step
         wrap_up = max(wrap_up, 1.2 * (time.perf_counter() - paused))

@@ -50,8 +50,8 @@ def gradients(micro_batch: int, attention: str = "documents", packing: bool = Tr
     args = arguments()
     args.grad_clip = math.inf
     model = train.build_model(args, 100, attention)
-    if checkpointing:
-        train.recompute_activations(model)
+    if checkpointing is not None:  # None: transformers' own model, all activations held
+        train.hold_fewer_activations(model, checkpointing)
     rows = train.Rows(uneven_documents(), 64, packing)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     optimizer.param_groups[0]["peak_lr"] = 0.0
@@ -82,7 +82,7 @@ def test_accumulation_does_not_change_the_gradient(micro_batch):
 @pytest.mark.parametrize("checkpointing", [False, True])
 @pytest.mark.parametrize("attention", ["documents", "sdpa", "eager"])
 def test_packing_does_not_change_the_gradient(attention, checkpointing):
-    same(gradients(4, attention, checkpointing=checkpointing), gradients(1, "sdpa", packing=False))
+    same(gradients(4, attention, checkpointing=checkpointing), gradients(1, "sdpa", packing=False, checkpointing=None))
 
 
 @pytest.mark.parametrize("attention", ["documents", "sdpa", "eager"])
@@ -130,19 +130,47 @@ def test_chunked_cross_entropy_equals_the_plain_one(monkeypatch):
     assert ours[1][100:].abs().max() == 0, "rows that only pad the vocabulary learn nothing"
 
 
-def test_two_processes_train_the_same_model_as_one(chat_data, tmp_path):
-    common = ["--data_dir", chat_data, *SMALL, *BATCH, "--max_steps", "4", "--log_every", "1"]
+LAUNCH = ["-m", "accelerate.commands.launch", "--num_processes", "2", "--num_machines", "1", "--mixed_precision", "no",
+          "--dynamo_backend", "no"]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "launch",
+    [
+        [*LAUNCH, "--cpu", "train.py"],
+        [*LAUNCH, "--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
+         "tests/fsdp_on_cpu.py", "train.py"],
+    ],
+    ids=["ddp", "fsdp"],
+)  # fmt: skip
+def test_two_processes_train_the_same_model_as_one_and_either_goes_on_for_the_other(chat_data, tmp_path, launch):
+    command = ["--data_dir", chat_data, *SMALL, *BATCH, "--batch_size", "2", "--grad_accum", "4", "--max_steps", "4",
+               "--save_every", "2", "--log_every", "1"]  # fmt: skip
     one, two = tmp_path / "one", tmp_path / "two"
-    train.main([str(arg) for arg in (*common, "--model_dir", one)])
-    launch = ["-m", "accelerate.commands.launch", "--cpu", "--num_processes", "2", "--num_machines", "1",
-              "--mixed_precision", "no", "--dynamo_backend", "no", "train.py"]  # fmt: skip
-    done = run_script(*launch, *common, "--model_dir", two, env={**os.environ, "OMP_NUM_THREADS": "1"})
-    assert done.returncode == 0, done.stderr
-    losses = [[row["loss"] for row in metrics(folder) if "loss" in row] for folder in (one, two)]
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
-    weights = [load_file(folder / "step-000004" / "model.safetensors") for folder in (one, two)]
-    for name, weight in weights[0].items():
-        assert (weight - weights[1][name]).norm() <= 1e-4 * weight.norm(), name
+
+    def run(processes: int, folder: Path) -> None:
+        if processes == 1:
+            return train.main([str(arg) for arg in (*command, "--model_dir", folder)])
+        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+        done = run_script(*launch, *command, "--model_dir", folder, env=environment)
+        assert done.returncode == 0, done.stderr
+
+    def same_end(folder: Path) -> None:
+        losses = [[row["loss"] for row in metrics(end) if "loss" in row] for end in (one, folder)]
+        assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+        weights = [load_file(end / "step-000004" / "model.safetensors") for end in (one, folder)]
+        for name, weight in weights[0].items():
+            assert (weight - weights[1][name]).norm() <= 1e-4 * weight.norm(), name
+
+    run(1, one)
+    run(2, two)
+    same_end(two)
+    for begun, processes in ((one, 2), (two, 1)):
+        folder = tmp_path / f"on {processes}"
+        shutil.copytree(begun, folder)
+        shutil.rmtree(folder / "step-000004")
+        run(processes, folder)
+        same_end(folder)
 
 
 def test_isolation_check_refuses_attention_that_leaks(chat_data, tmp_path, capsys, monkeypatch):
