@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """How fast prep_data.py is, and how much memory it takes, against the limit and against the usual ways.
 
-The text is made up on the spot: Alpaca's columns, a vocabulary of invented words drawn with Zipf's law. Compared are
+The text is made up on the spot: Alpaca's columns, a vocabulary of invented words drawn with Zipf's law; or, with --like,
+the sentences of a few real Alpaca rows, shuffled. Compared are
     prep   the whole command, from the .jsonl to the finished folder, start-up and all
     (a)    raw: the tokenizer's Rust `encode_batch` of the same rendered text, nothing else: the limit
     (b)    one `apply_chat_template(..., return_assistant_tokens_mask=True)` call a row
@@ -9,7 +10,7 @@ The text is made up on the spot: Alpaca's columns, a vocabulary of invented word
 in turn, --rounds times; the table has the medians. Then the peak memory of prep with 52,000 and with 520,000 rows.
 
     python tests/benchmarks/bench_prep.py --out tests/benchmarks/results/prep.md
-    HF_ENDPOINT=... python tests/benchmarks/bench_prep.py --tokenizer gpt2
+    python tests/benchmarks/bench_prep.py --like alpaca.parquet --tokenizer gpt2
 
 Takes about 6 minutes on two cores.
 """
@@ -17,11 +18,14 @@ Takes about 6 minutes on two cores.
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
+import itertools
 import json
 import os
 import platform
 import random
+import re
 import statistics
 import subprocess
 import sys
@@ -57,6 +61,24 @@ def make_rows(path: Path, count: int, seed: int = 0) -> None:
                 "output": " ".join(sentence(round(draw.gauss(13, 5))) for _ in range(draw.choice((1, 2, 3, 4, 5, 7)))),
             }
             file.write(json.dumps({**row, "text": "Below is an instruction. " + row["instruction"]}) + "\n")
+
+
+def shuffle_rows(like: Path, path: Path, count: int, seed: int = 0) -> None:
+    """Writes `count` rows of Alpaca's columns, each of sentences drawn from the rows of the Parquet file `like`."""
+    from pyarrow.parquet import read_table
+
+    rows, draw = read_table(like).to_pylist(), random.Random(seed)
+    sentences = {part: [re.findall(r".+?(?:[.!?]\s+|$)", row[part], re.S) for row in rows] for part in rows[0]}
+    every = {part: list(itertools.chain(*found)) for part, found in sentences.items()}
+    with open(path, "w", encoding="utf-8") as file:
+        for _ in range(count):
+            length = len(draw.choice(sentences["output"]))
+            row = {
+                "instruction": "".join(draw.choices(every["instruction"], k=2)),
+                "input": draw.choice(rows)["input"],
+                "output": "".join(draw.choices(every["output"], k=max(1, length))),
+            }
+            file.write(json.dumps(row) + "\n")
 
 
 def memory(pid: int) -> float:
@@ -140,6 +162,7 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=52_000, help="rows of the time comparison (default: 52000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way runs, in turn (default: 3)")
     parser.add_argument("--tokenizer", help="hub id or folder (default: a BPE of 8,192 tokens trained on the text)")
+    parser.add_argument("--like", type=Path, metavar="PARQUET", help="real rows to shuffle, instead of invented words")
     parser.add_argument("--no_memory", action="store_true", help="leave out the run with ten times the rows")
     parser.add_argument("--out", type=Path, help="also write the result to this file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -150,11 +173,12 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         rows, many, out = Path(folder) / "rows.jsonl", Path(folder) / "many.jsonl", Path(folder) / "out"
-        make_rows(rows, args.rows)
+        make = functools.partial(shuffle_rows, args.like) if args.like else make_rows
+        make(rows, args.rows)
         tokenizer = args.tokenizer
         if tokenizer is None:
             few, trained = Path(folder) / "few.jsonl", Path(folder) / "trained"
-            make_rows(few, 5_000, seed=1)
+            make(few, 5_000, seed=1)
             script = [sys.executable, str(ROOT / "prep_data.py"), "--dataset", str(few), "--out_dir", str(trained)]
             run([*script, "--train_tokenizer", "8192"])
             tokenizer = str(trained / "tokenizer")
@@ -187,8 +211,8 @@ def main() -> None:
             f"({platform.machine()}), Python {platform.python_version()}, "
             + ", ".join(f"{name} {version(name)}" for name in ("tokenizers", "transformers"))
             + f"; tokenizer: {args.tokenizer or 'a BPE of 8,192 tokens trained on the text'}.",
-            f"{args.rows:,} made-up rows, {card['train']['tokens'] / card['train']['rows']:.0f} tokens on average.",
-            f"Bars: {BARS}.",
+            f"{args.rows:,} {'rows of shuffled sentences' if args.like else 'made-up rows'}, {card['train']['tokens'] / card['train']['rows']:.0f} tokens on average.",
+            f"Bars: {BARS}. (b) takes {median['b'] / median['a']:.1f} times as long as (a), which no tokenizing beats by much.",
             "",
             "| | seconds (median) | of all rounds |",
             "|---|---:|---|",
@@ -206,7 +230,7 @@ def main() -> None:
             ),
         ]
         if not args.no_memory:
-            make_rows(many, 10 * args.rows, seed=2)
+            make(many, 10 * args.rows, seed=2)
             small, large = prep(rows, out, tokenizer, watch=True), prep(many, out, tokenizer, watch=True)
             lines += [
                 "",
