@@ -58,6 +58,10 @@ CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
 }
 LOGITS_PER_CHUNK = 2**24  # elements; 64 MiB of float32: what the loss holds at a time, however many tokens
 WEIGHTS_PER_BLOCK = 2**24  # elements of the head whose gradient is formed at a time
+MEMORY_PARTS = {  # torch's names for them, and ours
+    "Parameter": "weights", "Gradient": "gradients", "Activation": "activations", "Temp": "temporaries",
+    "Optstate": "optimizer", "Total": "total",
+}  # fmt: skip
 USABLE_VRAM = 0.94  # share of the memory that can be planned with; the CUDA context and fragments take the rest
 BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
@@ -796,7 +800,7 @@ def flops_per_token(model, rows: Rows) -> float:
 def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: bool) -> dict[str, float]:
     """Peak memory of a training step in GiB by part, found on fake tensors: no GPU and no memory needed.
 
-    The parts, as torch's MemTracker names them: Parameter, Gradient, Optstate, Activation (temporaries included), Total.
+    Follows torch's own tracker, which counts the temporaries of the loss and of the model as activations.
     """
     from torch._subclasses.fake_tensor import FakeTensorMode
     from torch.distributed._tools.mem_tracker import MemTracker
@@ -827,13 +831,13 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
             for optimizer in optimizers:
                 optimizer.step()
     (parts,) = tracker.get_tracker_snapshot("peak").values()
-    parts = {str(getattr(part, "value", part)): size / 2**30 for part, size in parts.items()}
+    parts = {MEMORY_PARTS.get(getattr(part, "value", part), "other"): size / 2**30 for part, size in parts.items()}
     if args.optim == "adamw8bit":
         hidden = sum(
             p.numel() for name, p in model.named_parameters() if p.ndim == 2 and ("h." in name or "layers." in name)
         )
-        parts["Optstate"] -= 6 * hidden / 2**30
-        parts["Total"] -= 6 * hidden / 2**30
+        for part in ("optimizer", "total"):
+            parts[part] -= 6 * hidden / 2**30
     return parts
 
 
@@ -845,7 +849,7 @@ def fastest_that_fits(config, args, n_vocab: int, vram_gb: float) -> tuple[int, 
         fitting, low, high = None, 0, len(sizes)
         while low < high:  # memory grows with the micro-batch, so bisect
             middle = (low + high) // 2
-            gib = predict_memory(config, args, n_vocab, sizes[middle], checkpointing)["Total"]
+            gib = predict_memory(config, args, n_vocab, sizes[middle], checkpointing)["total"]
             if gib < vram_gb * USABLE_VRAM:
                 fitting, low = (sizes[middle], checkpointing, gib), middle + 1
             else:
@@ -1079,6 +1083,109 @@ def git_commit() -> str | None:
     return result.stdout.strip() or None
 
 
+def steps_of_run(args, n_rows: int, rows_per_step: int) -> tuple[float, float]:
+    """(optimizer steps, infinite where --max_hours alone ends the run; the share of the run that is warmup)."""
+    epochs = args.epochs or (None if args.max_steps or args.max_hours else 3.0)
+    max_steps = min(args.max_steps or math.inf, math.ceil(epochs * n_rows / rows_per_step) if epochs else math.inf)
+    if math.isinf(max_steps):
+        return max_steps, 0.05
+    warmup_steps = min(2000, max_steps // 20) if args.warmup_steps is None else args.warmup_steps
+    return max_steps, warmup_steps / max_steps
+
+
+def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int], max_steps: float, where: str) -> str:
+    """The plan of the run, a line a subject."""
+    config, rows_per_step, n_tokens = model.config, args.batch_size * args.grad_accum, int(rows.tokens.sum())
+    lines = [
+        f"model      {n_parameters:,} parameters ({args.arch}, {config.num_hidden_layers} layers x {config.hidden_size}), "
+        f"{args.precision}, attention {config._attn_implementation}, on {where}",
+        f"data       {len(rows.documents):,} documents, {n_tokens:,} tokens, {int(rows.learned.sum()):,} learned, in "
+        f"{len(rows):,} rows of {args.seq_len} ({n_tokens / len(rows) / args.seq_len:.0%} full)"
+        + "".join(f"; {count:,} {name}" for name, count in counts.items() if count),
+        f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
+        f"{rows_per_step * args.seq_len:,} tokens",
+    ]
+    if math.isinf(max_steps):
+        return "\n".join([*lines, f"run        {args.max_hours} hours"])
+    n_epochs = max_steps * rows_per_step / len(rows)
+    at_most = f", at most {args.max_hours} hours" if args.max_hours else ""
+    lines.append(f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs{at_most}")
+    if n_epochs > 20:
+        lines.append(
+            f"warning: {n_epochs:,.0f} epochs over the same {len(rows.documents):,} documents: beyond 20 a model mostly "
+            "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
+        )
+    return "\n".join(lines)
+
+
+def describe_memory(memory: dict[str, float], vram_gb: float | None, checkpointing: bool) -> str:
+    parts = " + ".join(f"{part} {gib:.2f}" for part, gib in memory.items() if gib >= 0.005 and part != "total")
+    fits = "fits" if vram_gb and memory["total"] < vram_gb * USABLE_VRAM else "does not fit"
+    return (
+        f"memory     {parts} = {memory['total']:.2f} GiB predicted peak, {f'{fits} {vram_gb:.3g} GiB, ' if vram_gb else ''}"
+        f"gradient checkpointing {'on' if checkpointing else 'off'}"
+    )
+
+
+def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, max_steps: float, peak_flops: float):
+    """What is worth knowing before a long run, a line a subject: the fastest micro-batch that fits, disk, and time."""
+    model, rows_per_step, lines = loss_module.model, args.batch_size * args.grad_accum, []
+    if vram_gb:
+        best = fastest_that_fits(model.config, args, loss_module.n_vocab, vram_gb)
+        lines.append(
+            f"           fastest that fits: --batch_size {best[0]} --grad_accum {rows_per_step // best[0]}"
+            f"{' --grad_checkpointing on' if best[1] else ''} ({best[2]:.2f} GiB)"
+            if best
+            else "           no micro-batch fits: use --optim adamw8bit, a smaller --seq_len or a smaller --cfg"
+        )
+    snapshot_gb = count_parameters(model, loss_module.n_vocab) * 12 / 1e9
+    disk_gb = snapshot_gb * (args.keep + 1) + snapshot_gb / 3  # one more while it is being written
+    lines.append(f"disk       {disk_gb:.1f} GB for {args.keep} snapshots and the best model")
+    least = "at least "  # were it matrix products and nothing else
+    seconds = rows_per_step * args.seq_len * flops_per_token(model, rows) / peak_flops
+    if accelerator.device.type == "cuda" or seconds < 5:
+        seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
+    total = f", {least}{duration(seconds * max_steps)} for {max_steps:,}" if max_steps < math.inf else ""
+    lines.append(f"time       {least}{seconds:.3g} s a step here{total}")
+    return "\n".join(lines)
+
+
+class Watch:
+    """Looks at the loss of each step: a spike is reported, and what is not finite is kept for a look or ends the run."""
+
+    def __init__(self, accelerator, model_dir: Path, args):
+        self.accelerator, self.model_dir, self.lr = accelerator, model_dir, args.lr
+        self.recent_losses: deque[float] = deque(maxlen=50)
+        self.bad_in_a_row = 0
+
+    def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
+        if math.isfinite(loss) and (math.isfinite(grad_norm) or self.accelerator.scaler):
+            usual = statistics.median(self.recent_losses or [loss])
+            if len(self.recent_losses) >= 20 and loss > 1.5 * usual:
+                n_losses = len(self.recent_losses)
+                self.accelerator.print(
+                    f"loss spike at step {step}: {loss:.4f}, the median of the last {n_losses} was {usual:.4f}"
+                )
+            self.recent_losses.append(loss)
+            self.bad_in_a_row = 0
+            return True
+        self.bad_in_a_row += 1
+        kept = self.model_dir / f"bad-step-{step:06d}.json"
+        if self.accelerator.is_main_process:
+            batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
+            write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
+        self.accelerator.print(
+            f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}"
+        )
+        if self.bad_in_a_row >= BAD_STEPS_ALLOWED:
+            fail(
+                f"{self.bad_in_a_row} steps in a row were not finite: lower --lr (now {self.lr:g}), use --bf16 rather than "
+                f"--fp16, or look at {kept}; the last snapshot is intact",
+                code=1,
+            )
+        return False
+
+
 def build_parser() -> argparse.ArgumentParser:
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
         pass
@@ -1166,9 +1273,8 @@ def positive(text: str) -> int:
 
 
 def main(argv: list[str] | None = None) -> None:
-    argv = sys.argv[1:] if argv is None else argv
+    started, argv = time.perf_counter(), sys.argv[1:] if argv is None else argv
     args = build_parser().parse_args(argv)
-    started = time.perf_counter()
     data_dir, model_dir = Path(args.data_dir), Path(args.model_dir)
     if not (data_dir / "manifest.json").exists():
         state = "is not complete" if data_dir.exists() else "does not exist"
@@ -1177,22 +1283,28 @@ def main(argv: list[str] | None = None) -> None:
         )
     args.precision = choose_precision(args)
     args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
+    rows_per_step = args.batch_size * args.grad_accum
+
+    # device
     transformers.logging.set_verbosity_error()
+    torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
+    torch.manual_seed(args.seed)
     accelerator = accelerate.Accelerator(
         mixed_precision="no" if args.precision == "fp32" else args.precision, cpu=args.cpu
     )
-    if accelerator.distributed_type == "FSDP" and not (accelerator.is_fsdp2 and args.optim == "adamw"):
-        fail("FSDP works with accelerate launch --use_fsdp --fsdp_version 2, and with --optim adamw")
     device, say, is_main = accelerator.device, accelerator.print, accelerator.is_main_process
     dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
-    torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
-    torch.manual_seed(args.seed)
-    vram_gb = None
+    if accelerator.distributed_type == "FSDP" and not (accelerator.is_fsdp2 and args.optim == "adamw"):
+        fail("FSDP works with accelerate launch --use_fsdp --fsdp_version 2, and with --optim adamw")
+    if rows_per_step % accelerator.num_processes:
+        fail(
+            f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
+        )
+    vram_gb = args.vram_gb
     if device.type == "cuda":
-        vram_gb = torch.cuda.get_device_properties(device).total_memory / 2**30
-        if args.vram_gb and args.vram_gb < vram_gb:
-            torch.cuda.set_per_process_memory_fraction(args.vram_gb / vram_gb, device)
-    vram_gb = args.vram_gb or vram_gb
+        card_gb = torch.cuda.get_device_properties(device).total_memory / 2**30
+        vram_gb = args.vram_gb or card_gb
+        torch.cuda.set_per_process_memory_fraction(min(1.0, vram_gb / card_gb), device)
 
     # data
     tokenizer = AutoTokenizer.from_pretrained(data_dir / "tokenizer")
@@ -1215,11 +1327,10 @@ def main(argv: list[str] | None = None) -> None:
     if attention == "auto":
         attention = "documents" if varlen or device.type == "cpu" else "sdpa"
     model = build_model(args, n_vocab, attention)
-    n_parameters = count_parameters(model, n_vocab)
     memory, checkpointing = None, args.grad_checkpointing == "on"
     if args.dry_run or (vram_gb and args.grad_checkpointing == "auto"):
         memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
-        if vram_gb and args.grad_checkpointing == "auto" and memory["Total"] >= vram_gb * USABLE_VRAM:
+        if vram_gb and args.grad_checkpointing == "auto" and memory["total"] >= vram_gb * USABLE_VRAM:
             checkpointing = True
             memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
     hold_fewer_activations(model, checkpointing)
@@ -1228,70 +1339,14 @@ def main(argv: list[str] | None = None) -> None:
         check_isolation(loss_module, device, dtype)
 
     # plan
-    rows_per_step = args.batch_size * args.grad_accum
-    if rows_per_step % accelerator.num_processes:
-        fail(
-            f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
-        )
-    epochs = args.epochs or (None if args.max_steps or args.max_hours else 3.0)
-    max_steps = min(args.max_steps or math.inf, math.ceil(epochs * len(rows) / rows_per_step) if epochs else math.inf)
-    warmup_steps = min(2000, max_steps // 20) if args.warmup_steps is None else args.warmup_steps
-    warmup = 0.05 if math.isinf(max_steps) else warmup_steps / max_steps
-    say(
-        f"model      {n_parameters:,} parameters ({args.arch}, {model.config.num_hidden_layers} layers x "
-        f"{model.config.hidden_size}), {args.precision}, attention {attention}, on {device_name(device)}"
-    )
-    say(
-        f"data       {len(documents):,} documents, {int(rows.tokens.sum()):,} tokens, {int(rows.learned.sum()):,} learned, "
-        f"in {len(rows):,} rows of {args.seq_len} ({rows.tokens.sum() / len(rows) / args.seq_len:.0%} full)"
-        + "".join(f"; {count:,} {name}" for name, count in counts.items() if count)
-    )
-    say(
-        f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
-        f"{rows_per_step * args.seq_len:,} tokens"
-    )
-    if math.isinf(max_steps):
-        say(f"run        {args.max_hours} hours")
-    else:
-        n_epochs = max_steps * rows_per_step / len(rows)
-        say(
-            f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs"
-            + (f", at most {args.max_hours} hours" if args.max_hours else "")
-        )
-        if n_epochs > 20:
-            say(
-                f"warning: {n_epochs:,.0f} epochs over the same {len(documents):,} documents: beyond 20 a model mostly "
-                "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
-            )
+    n_parameters = count_parameters(model, n_vocab)
+    max_steps, warmup = steps_of_run(args, len(rows), rows_per_step)
+    say(describe(args, model, n_parameters, rows, counts, max_steps, device_name(device)))
     if memory:
-        parts = " + ".join(f"{name} {gib:.2f}" for name, gib in memory.items() if gib >= 0.005 and name != "Total")
-        room = (
-            f"{'fits' if memory['Total'] < vram_gb * USABLE_VRAM else 'does not fit'} {vram_gb:.3g} GiB, "
-            if vram_gb
-            else ""
-        )
-        say(
-            f"memory     {parts} = {memory['Total']:.2f} GiB predicted peak, {room}gradient checkpointing "
-            + ("on" if checkpointing else "off")
-        )
-    peak_flops, token_flops = matmul_peak(device, dtype), flops_per_token(model, rows)
+        say(describe_memory(memory, vram_gb, checkpointing))
+    peak_flops, token_flops = matmul_peak(device, dtype) * accelerator.num_processes, flops_per_token(model, rows)
     if args.dry_run:
-        best = fastest_that_fits(model.config, args, n_vocab, vram_gb) if vram_gb else None
-        if best:
-            say(f"           fastest that fits: --batch_size {best[0]} --grad_accum {rows_per_step // best[0]}"
-                f"{' --grad_checkpointing on' if best[1] else ''} ({best[2]:.2f} GiB)")  # fmt: skip
-        elif vram_gb:
-            say("           no micro-batch fits: use --optim adamw8bit, a smaller --seq_len or a smaller --cfg")
-        snapshot_gb = n_parameters * 12 / 1e9
-        disk_gb = snapshot_gb * (args.keep + 1) + snapshot_gb / 3  # one more while it is being written
-        say(f"disk       {disk_gb:.1f} GB for {args.keep} snapshots and the best model")
-        seconds = rows_per_step * args.seq_len * token_flops / peak_flops  # were it matrix products and nothing else
-        least = "at least "
-        if device.type == "cuda" or seconds < 5:
-            seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
-        say(f"time       {least}{seconds:.3g} s a step here"
-            + (f", {least}{duration(seconds * max_steps)} for {max_steps:,}" if max_steps < math.inf else ""))  # fmt: skip
-        return
+        return say(dry_run(accelerator, loss_module, rows, args, vram_gb, max_steps, peak_flops))
 
     # a fresh start, or the newest snapshot
     fingerprint = {
@@ -1331,13 +1386,15 @@ def main(argv: list[str] | None = None) -> None:
         f"speed      MFU is a share of {peak_flops / 1e12:.2f} TFLOP/s, measured here with {args.precision} matrices; "
         f"ready after {time.perf_counter() - started:.1f} s\n"
     )
-    command = "python train.py " + shlex.join(argv)
-    signals = stop_on_signals()
+
+    # the run
+    command, signals = "python train.py " + shlex.join(argv), stop_on_signals()
     budget = args.max_hours * 3600 if args.max_hours else math.inf
     loop_began, seconds_before = time.perf_counter(), state["seconds"]
     wrap_up = 0.0  # seconds that a last evaluation and snapshot take, as measured
-    recent_losses, bad_in_a_row, saved_step = deque(maxlen=50), 0, state["step"] if snapshot else 0
-    train_seconds, train_tokens, train_steps, samples, micro_batch = 0.0, 0, 0, [], args.batch_size
+    micro_batch, watch, samples = args.batch_size, Watch(accelerator, model_dir, args), []
+    saved_step = state["step"] if snapshot else 0
+    train_seconds, train_tokens, train_steps = 0.0, 0, 0
 
     for step in itertools.count(state["step"]):
         state["step"] = step
@@ -1387,11 +1444,8 @@ def main(argv: list[str] | None = None) -> None:
         progress = max((step + 1) / max_steps, min(1.0, state["seconds"] / max(1e-9, budget - wrap_up)))
         factor = lr_factor(progress, warmup, args.schedule, args.min_lr_ratio)
         step_rows = rows.of_step(step, rows_per_step, args.seed)
-        while not (
-            result := step_or_out_of_memory(
-                accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
-            )
-        ):
+        arguments = accelerator, loss_module, optimizers, rows, step_rows
+        while not (result := step_or_out_of_memory(*arguments, micro_batch, factor, args)):
             micro_batch = smaller_micro_batch(micro_batch, accelerator, args)
             say(
                 f"out of GPU memory: from here {micro_batch} rows x {math.ceil(rows_per_step / micro_batch)}, "
@@ -1401,29 +1455,7 @@ def main(argv: list[str] | None = None) -> None:
         train_seconds += time.perf_counter() - step_began
         train_tokens += int(rows.tokens[step_rows].sum())
         train_steps += 1
-
-        if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):
-            bad_in_a_row = 0
-            if len(recent_losses) >= 20 and loss > 1.5 * statistics.median(recent_losses):
-                say(
-                    f"loss spike at step {step}: {loss:.4f}, the median of the last {len(recent_losses)} was "
-                    f"{statistics.median(recent_losses):.4f}"
-                )
-            recent_losses.append(loss)
-        else:
-            bad_in_a_row += 1
-            state["skipped_steps"] += 1
-            kept = model_dir / f"bad-step-{step:06d}.json"
-            if is_main:
-                batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
-                write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
-            say(f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}")
-            if bad_in_a_row >= BAD_STEPS_ALLOWED:
-                fail(
-                    f"{bad_in_a_row} steps in a row were not finite: lower --lr (now {args.lr:g}), use --bf16 rather than "
-                    f"--fp16, or look at {kept}; the last snapshot is intact",
-                    code=1,
-                )
+        state["skipped_steps"] += not watch.is_good(step, loss, grad_norm, rows, step_rows)
 
         if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
             tokens_per_s = train_tokens / train_seconds
@@ -1442,20 +1474,20 @@ def main(argv: list[str] | None = None) -> None:
                 metrics.log(**row)
             train_seconds, train_tokens, train_steps = 0.0, 0, 0
 
-    if is_main:
-        if finished and not metrics.rows[-1].get("finished"):
-            metrics.log(step=step, finished=True)
-            write_model_card(model_dir, args, command, metrics, samples)
-        metrics.writer.close()
     if not finished:
         say(f"saved at step {step}. Go on with:\n\n    {command}\n")
-        return
-    say(
-        f"\ndone: {step:,} steps in {duration(state['seconds'])}; best validation loss {state['best_val_loss']:.4f}, "
-        f"perplexity {math.exp(state['best_val_loss']):.2f}, at step {state['best_step']}"
-        + (f"; {state['skipped_steps']} steps skipped" if state["skipped_steps"] else "")
-        + f"\n\n    python inference.py --model_dir {model_dir}\n"
-    )
+    elif is_main and not metrics.rows[-1].get("finished"):
+        metrics.log(step=step, finished=True)
+        write_model_card(model_dir, args, command, metrics, samples)
+    if is_main:
+        metrics.writer.close()
+    if finished:
+        say(
+            f"\ndone: {step:,} steps in {duration(state['seconds'])}; best validation loss {state['best_val_loss']:.4f}, "
+            f"perplexity {math.exp(state['best_val_loss']):.2f}, at step {state['best_step']}"
+            + (f"; {state['skipped_steps']} steps skipped" if state["skipped_steps"] else "")
+            + f"\n\n    python inference.py --model_dir {model_dir}\n"
+        )
 
 
 if __name__ == "__main__":

@@ -455,7 +455,7 @@ def predicted_and_measured(cfg: str, checkpointing: str, batch_size: int, **_) -
     args = train.build_parser().parse_args(["--model_dir", "unused", "--cfg", cfg, "--bf16", "--grad_accum", "1"])
     args.precision, args.lr = "bf16", 1e-4
     model = train.build_model(args, 50_260, "documents")
-    predicted = train.predict_memory(model.config, args, 50_260, batch_size, checkpointing == "on")["Total"]
+    predicted = train.predict_memory(model.config, args, 50_260, batch_size, checkpointing == "on")["total"]
     train.hold_fewer_activations(model, checkpointing == "on")
     module = train.NextTokenLoss(model, 50_260, train.find_varlen_kernel(False)).cuda().train()
     optimizers = train.build_optimizers(model, args)
