@@ -6,7 +6,7 @@
 It is no part of the test suite: it installs the tools into a virtual environment of their own (2 GB; llama-cpp-python is
 compiled: 5 minutes on two cores) and asks for some minutes more. Where inference.py answers X, so must `transformers serve`
 by way of OpenAI's client, `pipeline("text-generation")`, lm_eval, and llama-cpp-python with the file that
-extras/export_gguf.py wrote. Writes a table to --out; exits 1 when one answer differs.
+docs/export_gguf.py wrote. Writes a table to --out; exits 1 when one answer differs.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def main() -> int:
         for dtype in ("f32", "f16"):
             run(
                 python,
-                ROOT / "extras/export_gguf.py",
+                ROOT / "docs/export_gguf.py",
                 "--model_dir",
                 folder,
                 "--out",

@@ -1,4 +1,4 @@
-"""extras/export_gguf.py, read back by transformers' own GGUF reader, which knows llama.cpp's names, orders and alphabet.
+"""docs/export_gguf.py, read back by transformers' own GGUF reader, which knows llama.cpp's names, orders and alphabet.
 That llama.cpp itself answers alike is what check_consumers.py shows."""
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from conftest import ROOT, mistake
 from test_inference import FACTS, HOSTILE, bot_dir, llama_dir  # noqa: F401
 
 gguf = pytest.importorskip("gguf")
-spec = importlib.util.spec_from_file_location("export_gguf", ROOT / "extras/export_gguf.py")
+spec = importlib.util.spec_from_file_location("export_gguf", ROOT / "docs/export_gguf.py")
 sys.modules["export_gguf"] = export_gguf = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(export_gguf)
 
