@@ -1188,7 +1188,8 @@ class Watch:
 
 def build_parser() -> argparse.ArgumentParser:
     class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-        pass
+        def _get_help_string(self, action):
+            return action.help if action.default in (None, False) else super()._get_help_string(action)
 
     parser = OneLineParser(prog="train.py", description=__doc__, formatter_class=Formatter, allow_abbrev=False)
     # fmt: off
@@ -1251,7 +1252,8 @@ def build_parser() -> argparse.ArgumentParser:
     add("--use_flash_attn", action="store_true", help="take the kernel of the flash-attn package, where it is installed")
     add("--grad_checkpointing", choices=("auto", "on", "off"), default="auto", help="on: compute activations twice and keep "
         "a fraction of them, for a third more time; auto: only where the predicted memory needs it")
-    add("--compile", action="store_true", help="torch.compile: faster steps after a minute of compiling, for long runs")
+    add("--compile", action="store_true", help="torch.compile, on a CUDA GPU: faster steps after a minute of "
+        "compiling, for long runs")
     add("--cpu", action="store_true", help="leave the GPU alone")
     add("--vram_gb", type=float, help="hold a larger card to this many GiB, and plan for it; by default the card's own")
 
@@ -1321,8 +1323,12 @@ def main(argv: list[str] | None = None) -> None:
 
     # model
     varlen = find_varlen_kernel(args.use_flash_attn) if device.type == "cuda" and args.precision != "fp32" else None
-    if args.use_flash_attn and device.type != "cuda":
-        say("--use_flash_attn needs a CUDA GPU: going on with sdpa")
+    if device.type != "cuda":
+        if args.use_flash_attn:
+            say("--use_flash_attn needs a CUDA GPU: going on with sdpa")
+        if args.compile:  # here documents are grouped by length, in shapes that differ from step to step
+            say("--compile needs a CUDA GPU: going on without")
+        args.compile = False
     attention = args.attn
     if attention == "auto":
         attention = "documents" if varlen or device.type == "cpu" else "sdpa"

@@ -104,6 +104,44 @@ def test_packed_logits_equal_those_of_each_document_alone(attention):
                 start += len(alone)
 
 
+def varlen_by_mask(q, k, v, bounds, longest, scale):
+    """What a variable-length flash kernel computes for q, k, v (tokens, heads, size), on any device."""
+    place = torch.arange(len(q))
+    document = torch.bucketize(place, bounds[1:], right=True)
+    mask = (document[:, None] == document) & (place[:, None] >= place)
+    q, k, v = (x.transpose(0, 1) for x in (q, k, v))
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=mask, scale=scale).transpose(0, 1)
+
+
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_the_path_of_a_gpu_gives_the_same_gradient_and_compiles_once(checkpointing):
+    """As on a GPU: documents by way of their bounds, and torch.compile, which must not start over when the bounds move."""
+    torch._dynamo.reset()
+    rows = train.Rows(uneven_documents(), 64, True)
+
+    def gradient(varlen, steps: int = 6) -> list[torch.Tensor]:
+        torch.manual_seed(0)
+        model = train.build_model(arguments(), 100, "documents")
+        train.hold_fewer_activations(model, checkpointing)
+        loss_module = train.NextTokenLoss(model, 100, varlen).train()
+        if varlen:
+            model.base_model.compile(backend="eager", fullgraph=True)  # all but the generated code
+        for step in range(steps):
+            with torch._dynamo.config.patch(error_on_recompile=step > 2):
+                loss_module(**rows.micro_batch([2 * step, 2 * step + 1], "cpu", full_width=True)).backward()
+        return [parameter.grad for parameter in model.parameters()]
+
+    for one, other in zip(gradient(varlen_by_mask), gradient(None)):
+        assert (one - other).abs().max() <= 1e-5 * other.abs().max()
+
+
+def test_what_needs_a_gpu_is_left_out_with_a_word(chat_data, capsys):
+    flags = ["--use_flash_attn", "--compile", "--dry_run"]
+    train.main(["--data_dir", str(chat_data), "--model_dir", "unused", *SMALL, *BATCH, *flags])
+    said = capsys.readouterr().out
+    assert "--use_flash_attn needs a CUDA GPU" in said and "--compile needs a CUDA GPU" in said
+
+
 def test_loss_is_the_plain_cross_entropy_over_all_learned_tokens():
     torch.manual_seed(0)
     model = train.build_model(arguments(), 100, "sdpa")
