@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import ctypes
 import errno
 import hashlib
 import itertools
@@ -290,13 +291,12 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
             logits = (chunk @ w.T).float()
             logits[:, n_vocab:] = -math.inf
-            log_z = logits.logsumexp(dim=1, keepdim=True)
-            loss += (log_z - logits.gather(1, target[:, None])).sum()
+            probabilities, target = logits.softmax(dim=1), target[:, None]
+            # the largest probability is exp(largest logit - log Z), and never too small for its logarithm
+            log_z = logits.amax(dim=1, keepdim=True) - probabilities.amax(dim=1, keepdim=True).log()
+            loss += (log_z - logits.gather(1, target)).sum()
             if any(ctx.needs_input_grad):
-                grad_logits = (
-                    logits.sub_(log_z).exp_().scatter_add_(1, target[:, None], logits.new_full((len(target), 1), -1.0))
-                )
-                grad_logits = grad_logits.to(dtype)
+                grad_logits = probabilities.scatter_add_(1, target, logits.new_full((len(target), 1), -1.0)).to(dtype)
                 grad.copy_(grad_logits @ w)
                 blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])
                 for grad_block, logits_block in zip(grad_weight.split(blocks), grad_logits.split(blocks, dim=1)):
@@ -1062,7 +1062,7 @@ def duration(seconds: float) -> str:
 
 
 def choose_precision(args) -> str:
-    """The precision asked for, else bf16 where the hardware multiplies it fast, else float32."""
+    """The precision asked for; else that of the run to go on with; else the one in which this hardware is fastest."""
     cuda = torch.cuda.is_available() and not args.cpu
     if args.fp16:
         return "fp16" if cuda else fail("--fp16 needs a CUDA GPU; use --bf16 or --fp32")
@@ -1074,7 +1074,21 @@ def choose_precision(args) -> str:
         return "fp32"
     if cuda:
         return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    return "bf16" if torch.cpu._is_amx_tile_supported() else "fp32"  # AVX512 bf16 was half as fast as fp32
+    begun = Path(args.model_dir) / "metrics.jsonl"
+    if begun.exists() and args.resume != "never":
+        return json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # processes that measure could disagree
+        return "fp32"
+    # some CPUs multiply bf16 twice as fast as float32, some half as fast
+    return "bf16" if matmul_peak("cpu", torch.bfloat16) > matmul_peak("cpu", torch.float32) else "fp32"
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks for the next step: to fault their pages in anew takes a quarter of a step on a CPU."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(-4, 0)  # M_MMAP_MAX: no block of its own mapping, which goes back to the system when it is freed
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, bytes at the end of the heap
 
 
 def git_commit() -> str | None:
@@ -1324,6 +1338,7 @@ def main(argv: list[str] | None = None) -> None:
     # model
     varlen = find_varlen_kernel(args.use_flash_attn) if device.type == "cuda" and args.precision != "fp32" else None
     if device.type != "cuda":
+        keep_freed_memory()
         if args.use_flash_attn:
             say("--use_flash_attn needs a CUDA GPU: going on with sdpa")
         if args.compile:  # here documents are grouped by length, in shapes that differ from step to step

@@ -297,6 +297,19 @@ def test_overfits_one_batch(chat_data, tmp_path):
     assert [row["loss"] for row in metrics(tmp_path / "run") if "loss" in row][-1] < 0.01
 
 
+@pytest.mark.parametrize(
+    "fastest, begun, chosen", [("bf16", None, "bf16"), ("fp32", None, "fp32"), ("fp32", "bf16", "bf16")]
+)
+def test_the_precision_of_a_run_is_measured_once(tmp_path, monkeypatch, fastest, begun, chosen):
+    """A CPU could measure otherwise after a stop, and the run would go on with other mathematics."""
+    rates = {"bf16": {torch.bfloat16: 2.0, torch.float32: 1.0}, "fp32": {torch.bfloat16: 0.5, torch.float32: 1.0}}
+    monkeypatch.setattr(train, "matmul_peak", lambda device, precision: rates[fastest][precision])
+    if begun:
+        (tmp_path / "metrics.jsonl").write_text(json.dumps({"arguments": {"precision": begun}}) + "\n")
+    args = train.build_parser().parse_args(["--model_dir", str(tmp_path), "--cpu"])
+    assert train.choose_precision(args) == chosen
+
+
 def test_first_ten_losses_are_pinned(chat_data, tmp_path):
     argv = [
         "--data_dir",

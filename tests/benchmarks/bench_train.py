@@ -26,7 +26,7 @@ import json
 import math
 import os
 import platform
-import resource
+import re
 import statistics
 import subprocess
 import sys
@@ -65,12 +65,23 @@ def device_of(args) -> str:
 
 
 def peak_memory(device: str) -> int:
-    """Bytes: the most this process ever held on the GPU, or in main memory."""
+    """Bytes: the most this process held on the GPU or in main memory since the last `memory_now`."""
     import torch
 
     if device == "cuda":
         return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return 1024 * int(re.search(r"VmHWM:\s+(\d+)", Path("/proc/self/status").read_text())[1])
+
+
+def memory_now(device: str) -> int:
+    """Bytes that this process holds; its peak is forgotten (Linux, where the device is a CPU)."""
+    import torch
+
+    if device == "cuda":
+        torch.cuda.reset_peak_memory_stats()
+    else:
+        Path("/proc/self/clear_refs").write_text("5")
+    return peak_memory(device)
 
 
 def seconds_of(function, device: str) -> float:
@@ -101,7 +112,7 @@ def in_process(job: str, **arguments) -> dict:
 def epoch_ours(data: str, init: str, out: str, precision: str, device: str, born: float) -> dict:
     import train
 
-    idle, spans, step = peak_memory(device), [], train.training_step
+    idle, spans, step = memory_now(device), [], train.training_step
 
     def timed_step(*arguments):
         start = time.perf_counter(), time.time()
@@ -136,7 +147,7 @@ def epoch_theirs(name: str, data: str, init: str, out: str, precision: str, devi
         "save_strategy": "no", "disable_tqdm": True, "dataloader_pin_memory": device == "cuda",
     }  # fmt: skip
     if name == "hf_padded":
-        idle = peak_memory(device)
+        idle = memory_now(device)
         rows = datasets.Dataset.from_list(read_rows(Path(data) / "train_tokenized.jsonl"))
         collator = transformers.DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
         trainer = transformers.Trainer(
@@ -145,7 +156,7 @@ def epoch_theirs(name: str, data: str, init: str, out: str, precision: str, devi
     else:
         import trl
 
-        idle = peak_memory(device)
+        idle = memory_now(device)
         rows = [
             {"messages": [{"role": "system", "content": row["system"]}, *row["messages"]]}
             for row in read_rows(Path(data) / "train.jsonl")
@@ -427,6 +438,7 @@ def step_memory(kind: str, device: str, precision: str, **_) -> dict:
         loss.backward()
 
     if kind == "ours":
+        train.keep_freed_memory()
         module = our_loss_module(shape, 50_257, device, precision)
         documents = [(row.astype(np.int32), np.arange(SEQ_LEN) > 0) for row in ids]
         batch = train.Rows(documents, SEQ_LEN, packing=True).micro_batch([0, 1], device)
@@ -440,7 +452,7 @@ def step_memory(kind: str, device: str, precision: str, **_) -> dict:
         def run():
             return model(input_ids, labels=input_ids).loss
 
-    before = torch.cuda.memory_allocated() if device == "cuda" else peak_memory(device)
+    before = memory_now(device)
     one_step()
     return {"bytes": peak_memory(device) - before}
 
