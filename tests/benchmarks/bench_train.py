@@ -14,7 +14,7 @@ Parts, each of them ours and the others in turn in one run, medians over --round
 
     python tests/benchmarks/bench_train.py --parts epoch dense packing memory --out tests/benchmarks/results/train.md
 
-Takes about 25 minutes on two cores, `muon` another 25. Data comes from the hub (--dataset, a hub id or a file).
+Takes about 30 minutes on two cores, `muon` another 15. Data comes from the hub (--dataset, a hub id or a file).
 """
 
 from __future__ import annotations
@@ -528,7 +528,7 @@ def muon_run(data: str, out: str, optim: str, lr: float, steps: int, seed: int, 
     train.main(
         ["--data_dir", data, "--model_dir", out, "--cfg", "tiny", "--seq_len", "256", "--batch_size", "8", "--grad_accum",
          "1", "--optim", optim, *rate, "--max_steps", str(steps), "--eval_every", str(max(1, steps // 12)), "--seed",
-         str(seed), "--fp32", *(["--cpu"] if device == "cpu" else [])]
+         str(seed), *(["--cpu"] if device == "cpu" else [])]
     )  # fmt: skip
     rows = [json.loads(line) for line in (Path(out) / "metrics.jsonl").open()]
     curve = [(row["step"], row["val_loss"]) for row in rows if "val_loss" in row]
@@ -668,7 +668,7 @@ def main() -> None:
     )
     parser.add_argument("--rounds", type=int, default=3, help="of `epoch`")
     parser.add_argument("--repeats", type=int, default=7, help="of `dense` and `packing`")
-    parser.add_argument("--muon_steps", type=int, default=150, help="AdamW's steps in `muon`")
+    parser.add_argument("--muon_steps", type=int, default=120, help="AdamW's steps in `muon`")
     parser.add_argument("--large", action="store_true", help="`dense` with small_test's shape on a CPU too")
     parser.add_argument("--cpu", action="store_true", help="leave the GPU alone")
     parser.add_argument("--out", type=Path, help="Markdown file; parts that are not run now stay as they are in it")
