@@ -124,7 +124,7 @@ def epoch_ours(data: str, init: str, out: str, precision: str, device: str, born
     train.main(
         ["--data_dir", data, "--model_dir", out, "--init_from", init, "--seq_len", str(SEQ_LEN), "--epochs", "1",
          "--batch_size", str(PACKED_ROWS), "--grad_accum", "1", "--lr", str(LEARNING_RATE), "--warmup_steps", "0",
-         "--min_lr_ratio", "0", f"--{precision}", *(["--cpu"] if device == "cpu" else [])]
+         "--min_lr_ratio", "1", f"--{precision}", *(["--cpu"] if device == "cpu" else [])]
     )  # fmt: skip
     return {"seconds": spans[-1][2] - spans[0][0], "steps": len(spans), "startup": spans[0][1] - born,
             "peak": peak_memory(device) - idle}  # fmt: skip
@@ -142,7 +142,7 @@ def epoch_theirs(name: str, data: str, init: str, out: str, precision: str, devi
     settings = {
         "output_dir": out, "num_train_epochs": 1, "per_device_train_batch_size": per_device, "report_to": "none",
         "gradient_accumulation_steps": 1 if name == "trl_packed" else CONVERSATIONS // per_device,
-        "learning_rate": LEARNING_RATE, "adam_beta2": 0.95, "weight_decay": 0.1, "lr_scheduler_type": "cosine",
+        "learning_rate": LEARNING_RATE, "adam_beta2": 0.95, "weight_decay": 0.1, "lr_scheduler_type": "constant",
         "warmup_steps": 0, "max_grad_norm": 1.0, "bf16": precision == "bf16", "use_cpu": device == "cpu",
         "save_strategy": "no", "disable_tqdm": True, "dataloader_pin_memory": device == "cuda",
     }  # fmt: skip
