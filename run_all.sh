@@ -73,12 +73,9 @@ demo)
   score "test unseen" data/demo/val.jsonl
   python - $model <<'SUMMARY'
 import json, sys
-from pathlib import Path
-
-folder = Path(sys.argv[1])
-rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
-perplexity = [row["perplexity"] for row in rows if "perplexity" in row]
-known, unseen = (json.loads((folder / f"answers-{name}.score.json").read_text())["scores"] for name in ("train", "val"))
+read = lambda name: open(f"{sys.argv[1]}/{name}", encoding="utf-8")
+perplexity = [row["perplexity"] for row in map(json.loads, read("metrics.jsonl")) if "perplexity" in row]
+known, unseen = (json.load(read(f"answers-{name}.score.json"))["scores"] for name in ("train", "val"))
 print("\n== what it learned")
 print(f"  validation perplexity   {perplexity[0]:,.1f} before, {min(perplexity):.3f} after")
 print(f"  exact match             {known['exact_match']['value']:.1%} on wordings from training, {unseen['exact_match']['value']:.1%} on unseen ones")

@@ -41,6 +41,8 @@ SHAPE = {"n_layer": 4, "n_embd": 256, "n_head": 4}
 SEQ_LEN = 1024
 PACKED_ROWS, CONVERSATIONS = 4, 32  # of a step: four packed rows hold some 32 Alpaca conversations
 LEARNING_RATE = 1e-3
+LABELS = {"train.py": "`train.py`", "hf_padded": "HF `Trainer`, padded", "trl_padded": "TRL `SFTTrainer`, padded",
+          "trl_packed": "TRL `SFTTrainer`, packed"}  # fmt: skip
 GIB = 2**30
 
 
@@ -221,8 +223,7 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     peak_flops = train.matmul_peak(device, dtype)
     flops = train.flops_per_token(model, rows) * int(rows.tokens.sum())
-    names = ["train.py", "hf_padded"]
-    names += ["trl_padded", "trl_packed"] if importlib.util.find_spec("trl") else []
+    names = [name for name in LABELS if "trl" not in name or importlib.util.find_spec("trl")]
     runs: dict[str, list[dict]] = {name: [] for name in names}
     for number in range(args.rounds):
         for name in names:
@@ -255,7 +256,7 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
         seconds = [run["seconds"] for run in runs[name]]
         m = {key: median(run[key] for run in runs[name]) for key in runs[name][0]}
         lines.append(
-            f"| {name} | {m['seconds']:.1f} ({', '.join(f'{s:.1f}' for s in seconds)}) | {m['seconds'] / ours:.1f}x | "
+            f"| {LABELS[name]} | {m['seconds']:.1f} ({', '.join(f'{s:.1f}' for s in seconds)}) | {m['seconds'] / ours:.1f}x | "
             f"{rows.learned.sum() / m['seconds']:,.0f} | {rows.tokens.sum() / m['seconds']:,.0f} | "
             f"{flops / m['seconds'] / peak_flops:.0%} | {m['peak'] / GIB:.2f} GiB | {m['loss']:.3f} | {m['steps']:.0f} | "
             f"{m['startup']:.1f} s |"
