@@ -1,6 +1,6 @@
 """The dress rehearsal of the tutorial: real rows, a real tokenizer and a real size, from the hub to the score sheet.
 
-    python tests/benchmarks/rehearsal.py                                     # 124 M parameters on a CPU: some 20 minutes
+    python tests/benchmarks/rehearsal.py                                     # 124 M parameters on a CPU: some 15 minutes
     python tests/benchmarks/rehearsal.py --cfg baseline_355m --batch_size 8 --grad_accum 4 --seq_len 1024 --steps 5000
 
 Runs the commands below as a reader would and writes down what they said: results/rehearsal.md, the recordings of
@@ -49,7 +49,7 @@ def run(command: str) -> tuple[list[str], float, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cfg", default="small_test")
-    for name, value in (("seq_len", 512), ("batch_size", 2), ("grad_accum", 1), ("steps", 300), ("eval_every", 50)):
+    for name, value in (("seq_len", 512), ("batch_size", 2), ("grad_accum", 1), ("steps", 200), ("eval_every", 50)):
         parser.add_argument(f"--{name}", type=int, default=value)
     args = parser.parse_args()
     for folder in ("data/rehearsal", "checkpoints/rehearsal"):
