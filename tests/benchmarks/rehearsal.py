@@ -75,6 +75,7 @@ def main() -> None:
         f"Training took {train_s / 60:.1f} min and at most {train_gib:.1f} GiB of main memory; scoring took {score_s:.0f} s.",
     ]  # fmt: skip
     for command, lines in zip(commands, (prepared, trained, scored)):
+        lines = [line if len(line) < 200 else line[:200] + " ..." for line in lines]
         page += ["", "```text", f"$ {command}", *lines, "```"]
     page += ["", "The first answers:", "", "```text", *answers, "```", ""]
     (RESULTS / "rehearsal.md").write_text("\n".join(page), encoding="utf-8")
