@@ -1410,6 +1410,7 @@ def main(argv: list[str] | None = None) -> None:
 
     # the run
     command, signals = "python train.py " + shlex.join(argv), stop_on_signals()
+    of_steps = f"/{max_steps}" if max_steps < math.inf else ""
     budget = args.max_hours * 3600 if args.max_hours else math.inf
     loop_began, seconds_before = time.perf_counter(), state["seconds"]
     wrap_up = 0.0  # seconds that a last evaluation and snapshot take, as measured
@@ -1485,7 +1486,7 @@ def main(argv: list[str] | None = None) -> None:
                    "epoch": (step + 1) * rows_per_step / len(rows)}  # fmt: skip
             eta = (max_steps - step - 1) * train_seconds / train_steps
             say(
-                f"step  {step + 1:>6}/{max_steps} | loss {loss:.4f} | lr {row['lr']:.1e} | norm {grad_norm:.2f} | "
+                f"step  {step + 1:>6}{of_steps} | loss {loss:.4f} | lr {row['lr']:.1e} | norm {grad_norm:.2f} | "
                 f"{1000 * train_seconds / train_steps:.0f} ms | {tokens_per_s:,.0f} tok/s | MFU {row['mfu']:.0%}"
                 + (f" | {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if device.type == "cuda" else "")
                 + f" | eta {duration(min(eta, budget - state['seconds']))}",
