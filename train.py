@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import copy
 import ctypes
 import errno
 import hashlib
@@ -291,12 +292,13 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
             logits = (chunk @ w.T).float()
             logits[:, n_vocab:] = -math.inf
-            probabilities, target = logits.softmax(dim=1), target[:, None]
+            target, largest = target[:, None], logits.amax(dim=1, keepdim=True)
+            at_target, probabilities = logits.gather(1, target), logits.softmax(dim=1)
+            del logits  # one of the step's largest tensors
             # the largest probability is exp(largest logit - log Z), and never too small for its logarithm
-            log_z = logits.amax(dim=1, keepdim=True) - probabilities.amax(dim=1, keepdim=True).log()
-            loss += (log_z - logits.gather(1, target)).sum()
+            loss += (largest - probabilities.amax(dim=1, keepdim=True).log() - at_target).sum()
             if any(ctx.needs_input_grad):
-                grad_logits = probabilities.scatter_add_(1, target, logits.new_full((len(target), 1), -1.0)).to(dtype)
+                grad_logits = probabilities.scatter_add_(1, target, -torch.ones_like(largest)).to(dtype)
                 grad.copy_(grad_logits @ w)
                 blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])
                 for grad_block, logits_block in zip(grad_weight.split(blocks), grad_logits.split(blocks, dim=1)):
@@ -807,7 +809,8 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
 
     accumulates = batch_size < args.batch_size * args.grad_accum
     with FakeTensorMode():
-        model = AutoModelForCausalLM.from_config(config, attn_implementation="sdpa", dtype=torch.float32)
+        # a copy: from_config writes the attention into it, and the real model reads it from there
+        model = AutoModelForCausalLM.from_config(copy.deepcopy(config), attn_implementation="sdpa", dtype=torch.float32)
         hold_fewer_activations(model, checkpointing)
         loss_module = NextTokenLoss(model.train(), n_vocab)
         # 8-bit optimizers do not run on fake tensors: plain AdamW does, and the 6 bytes a weight are taken off below

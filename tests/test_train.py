@@ -336,6 +336,8 @@ def test_memory_prediction_follows_the_flags(chat_data, capsys):
         )
         return float(re.search(r"= ([\d.]+) GiB predicted peak, fits 16 GiB", capsys.readouterr().out).group(1))
 
+    train.main(["--data_dir", str(chat_data), "--model_dir", "unused", *SMALL, "--dry_run"])
+    assert "attention documents" in capsys.readouterr().out, "predicting leaves the model's own attention alone"
     base = predicted("--vram_gb", "16", "--seq_len", "1024", "--batch_size", "16")
     weights = 4 * 1.98e6 / 2**30
     assert base > 4 * weights, "weights, gradients and two moments"
