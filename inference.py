@@ -85,6 +85,7 @@ def say(text: str, color: str = "2", end: str = "\n") -> None:
     """Print what is no answer: on standard error, dim unless another color is given."""
     text = visible(text)
     colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    sys.stdout.flush()  # where both go to one file, in the order in which they were said
     print(f"\x1b[{color}m{text}\x1b[0m" if colored else text, end=end, file=sys.stderr, flush=True)
 
 
