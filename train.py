@@ -10,6 +10,9 @@ Writes  MODEL_DIR/               the best model so far by validation loss: a pla
         --grad_accum 16 --lr 3e-4 --warmup_steps 2000 --max_steps 100000 --bf16
 
 The first takes minutes on a laptop. The second takes days on a 16 GB card; `--dry_run` says how many.
+
+Sections 1 to 5 are the lesson, in the order in which a token meets them; `main` ends it. Sections 6 to 12 are what a
+week at a desk needs besides: speed, a plan, guards, snapshots. To understand training, stop reading after `main`.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import argparse
 import contextlib
 import copy
 import ctypes
+import dataclasses
 import errno
 import hashlib
 import itertools
@@ -51,6 +55,7 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
+DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 IGNORE_INDEX = -100  # a label that nothing is learned from, as everywhere in Hugging Face
 CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
     "tiny": (4, 256, 4, 1e-3),
@@ -68,18 +73,8 @@ USABLE_VRAM = 0.94  # share of the memory that can be planned with; the CUDA con
 BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
 
-def fail(message: str, code: int = 2) -> NoReturn:
-    print(f"train.py: error: {message}", file=sys.stderr)
-    raise SystemExit(code)
-
-
-class OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message}; see --help")
-
-
 # ---------------------------------------------------------------------------------------------------------
-# Data: documents, packed rows, and the rows of a step
+# 1 Data: documents, packed rows, and the rows of a step
 
 
 def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_all: bool):
@@ -202,142 +197,7 @@ class Rows:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Model: attention that stays within a document, and the loss over supervised positions
-
-
-def document_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, documents=None, **kwargs):
-    """Causal attention inside each document of a packed batch, at about the cost of the documents alone.
-
-    query, key, value (B, H, T, D) -> (B, T, H, D). `documents` is what `NextTokenLoss.where_documents_are` made of the
-    batch: a variable-length flash kernel with the documents' bounds, or groups of documents of like length, each group
-    one call of sdpa. Without it (generation) this is plain sdpa.
-    """
-    if documents is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-    B, H, T, D = query.shape
-    q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
-    if callable(documents):
-        return documents(q, k, v, scaling).view(B, T, H, D), None
-    groups, places = documents
-    outputs = []
-    for group in groups:  # (documents, length): a document's last token again behind its end, where no query sees it
-        qkv = (x[group].transpose(1, 2) for x in (q, k, v))
-        output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
-        outputs.append(output.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs)[places].view(B, T, H, D), None
-
-
-def group_documents(cu_seqlens: np.ndarray, multiple: int = 32) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Group documents by length, rounded up to `multiple`.
-
-    cu_seqlens (documents + 1,) -> groups, each (documents, length) places in the flattened batch; and for each place of
-    the flattened batch its place in the flattened groups, one after the other.
-    """
-    starts, lengths = cu_seqlens[:-1, None], np.diff(cu_seqlens)[:, None]
-    rounded = -(-lengths[:, 0] // multiple) * multiple
-    groups, places, n_before = [], np.empty(cu_seqlens[-1], dtype=np.int64), 0
-    for length in np.unique(rounded):
-        mine = rounded == length
-        offsets = np.arange(length)
-        group = starts[mine] + np.minimum(offsets, lengths[mine] - 1)
-        is_token = offsets < lengths[mine]
-        places[group[is_token]] = n_before + np.flatnonzero(is_token)
-        n_before += group.size
-        groups.append(torch.from_numpy(group))
-    return groups, torch.from_numpy(places)
-
-
-def find_varlen_kernel(use_flash_attn: bool):
-    """A flash kernel for packed rows, from the flash-attn package when asked for, else torch's own (>= 2.10), or None."""
-    if use_flash_attn:
-        try:
-            from flash_attn import flash_attn_varlen_func
-
-            return lambda q, k, v, bounds, longest, scale: flash_attn_varlen_func(
-                q, k, v, bounds, bounds, longest, longest, softmax_scale=scale, causal=True
-            )
-        except ImportError:
-            print("flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with sdpa")
-    try:
-        from torch.nn.attention.varlen import varlen_attn
-    except ImportError:
-        return None
-    return lambda q, k, v, bounds, longest, scale: varlen_attn(
-        q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0)
-    )
-
-
-AttentionInterface.register("documents", document_attention)
-
-
-class ChunkedCrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of `hidden @ weight.T` against `targets`, without ever holding all logits.
-
-    hidden (N, C), weight (V, C), targets (N,) -> scalar, float32. The gradient of a chunk of logits is formed as soon
-    as its loss is, so nothing is computed twice. Columns from `n_vocab` on pad the matrix to a fast shape: no
-    probability goes there.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden, weight, targets, n_vocab):
-        device_type = hidden.device.type
-        autocast = torch.is_autocast_enabled(device_type)
-        dtype = torch.get_autocast_dtype(device_type) if autocast else hidden.dtype
-        h, w = hidden.to(dtype), weight.to(dtype)
-        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
-        chunk_size = max(1, LOGITS_PER_CHUNK // len(weight))
-        for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
-            logits = (chunk @ w.T).float()
-            logits[:, n_vocab:] = -math.inf
-            target, largest = target[:, None], logits.amax(dim=1, keepdim=True)
-            at_target, probabilities = logits.gather(1, target), logits.softmax(dim=1)
-            del logits  # one of the step's largest tensors
-            # the largest probability is exp(largest logit - log Z), and never too small for its logarithm
-            loss += (largest - probabilities.amax(dim=1, keepdim=True).log() - at_target).sum()
-            if any(ctx.needs_input_grad):
-                grad_logits = probabilities.scatter_add_(1, target, -torch.ones_like(largest)).to(dtype)
-                grad.copy_(grad_logits @ w)
-                blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])
-                for grad_block, logits_block in zip(grad_weight.split(blocks), grad_logits.split(blocks, dim=1)):
-                    grad_block += logits_block.T @ chunk
-        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
-        return loss
-
-    @staticmethod
-    def backward(ctx, grad_loss):
-        grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden.mul_(grad_loss), grad_weight.mul_(grad_loss), None, None  # in place: they are large
-
-
-class NextTokenLoss(torch.nn.Module):
-    """The causal language model with its loss: the sum over the supervised positions of a micro-batch."""
-
-    def __init__(self, model, n_vocab: int, varlen=None):
-        super().__init__()
-        self.model, self.n_vocab, self.varlen = model, n_vocab, varlen
-        # FSDP cuts the model at these modules, and ties embedding and head again afterwards
-        self._no_split_modules, self.tie_weights = model._no_split_modules, model.tie_weights
-
-    def where_documents_are(self, cu_seqlens, longest: int):
-        if self.varlen:
-            return lambda q, k, v, scale: self.varlen(q, k, v, cu_seqlens, longest, scale)
-        return group_documents(cu_seqlens.numpy())
-
-    def hidden_states(self, input_ids, position_ids, cu_seqlens) -> torch.Tensor:
-        kwargs = {}
-        if self.model.config._attn_implementation == "documents":
-            kwargs["documents"] = self.where_documents_are(cu_seqlens, input_ids.shape[1])
-        # use_cache=False and no attention_mask: else transformers' own sdpa and eager let packed documents leak.
-        return self.model.base_model(
-            input_ids=input_ids, position_ids=position_ids, use_cache=False, **kwargs
-        ).last_hidden_state
-
-    def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
-        hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
-        return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
+# 2 The model and its loss
 
 
 def build_model(args, n_vocab: int, attention: str):
@@ -397,101 +257,103 @@ def build_model(args, n_vocab: int, attention: str):
     return model
 
 
-def count_parameters(model, n_vocab: int) -> int:
-    """Parameters of the model as it is written out: tied weights once, without the padding of the vocabulary."""
-    n_padding = model.get_input_embeddings().num_embeddings - n_vocab
-    return sum(p.numel() for p in model.parameters()) - n_padding * model.config.hidden_size
+class NextTokenLoss(torch.nn.Module):
+    """The causal language model with its loss: the sum over the supervised positions of a micro-batch."""
+
+    def __init__(self, model, n_vocab: int, varlen=None):
+        super().__init__()
+        self.model, self.n_vocab, self.varlen = model, n_vocab, varlen
+        # FSDP cuts the model at these modules, and ties embedding and head again afterwards
+        self._no_split_modules, self.tie_weights = model._no_split_modules, model.tie_weights
+
+    def where_documents_are(self, cu_seqlens, longest: int):
+        if self.varlen:
+            return lambda q, k, v, scale: self.varlen(q, k, v, cu_seqlens, longest, scale)
+        return group_documents(cu_seqlens.numpy())
+
+    def hidden_states(self, input_ids, position_ids, cu_seqlens) -> torch.Tensor:
+        kwargs = {}
+        if self.model.config._attn_implementation == "documents":
+            kwargs["documents"] = self.where_documents_are(cu_seqlens, input_ids.shape[1])
+        # use_cache=False and no attention_mask: else transformers' own sdpa and eager let packed documents leak.
+        return self.model.base_model(
+            input_ids=input_ids, position_ids=position_ids, use_cache=False, **kwargs
+        ).last_hidden_state
+
+    def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
+        hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
+        return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
 
 
-def hold_fewer_activations(model, checkpointing: bool) -> None:
-    """Compute again in the backward pass: all of a block (gradient checkpointing), else what its GELU or SwiGLU returned.
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """Summed cross-entropy of `hidden @ weight.T` against `targets`, without ever holding all logits.
 
-    The latter, a fifth of a block's activations, costs next to nothing: `checkpoint` stops before the matrix product.
+    hidden (N, C), weight (V, C), targets (N,) -> scalar, float32. The gradient of a chunk of logits is formed as soon
+    as its loss is, so nothing is computed twice. Columns from `n_vocab` on pad the matrix to a fast shape: no
+    probability goes there.
     """
-    if checkpointing:  # transformers 5.23 renamed it
-        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
-        return enable({"use_reentrant": False})
 
-    def forward(mlp, x):
-        inputs = (mlp.c_fc(x),) if hasattr(mlp, "c_fc") else (mlp.gate_proj(x), mlp.up_proj(x))
-        outer = checkpoint(output, mlp, *inputs, use_reentrant=False, preserve_rng_state=False)
-        return mlp.dropout(outer) if hasattr(mlp, "c_fc") else outer
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, n_vocab):
+        device_type = hidden.device.type
+        autocast = torch.is_autocast_enabled(device_type)
+        dtype = torch.get_autocast_dtype(device_type) if autocast else hidden.dtype
+        h, w = hidden.to(dtype), weight.to(dtype)
+        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
+        chunk_size = max(1, LOGITS_PER_CHUNK // len(weight))
+        for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
+            logits = (chunk @ w.T).float()
+            logits[:, n_vocab:] = -math.inf
+            target, largest = target[:, None], logits.amax(dim=1, keepdim=True)
+            at_target, probabilities = logits.gather(1, target), logits.softmax(dim=1)
+            del logits  # one of the step's largest tensors
+            # the largest probability is exp(largest logit - log Z), and never too small for its logarithm
+            loss += (largest - probabilities.amax(dim=1, keepdim=True).log() - at_target).sum()
+            if any(ctx.needs_input_grad):
+                grad_logits = probabilities.scatter_add_(1, target, -torch.ones_like(largest)).to(dtype)
+                grad.copy_(grad_logits @ w)
+                blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])
+                for grad_block, logits_block in zip(grad_weight.split(blocks), grad_logits.split(blocks, dim=1)):
+                    grad_block += logits_block.T @ chunk
+        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
+        return loss
 
-    def output(mlp, hidden, factor=None):
-        return mlp.c_proj(mlp.act(hidden)) if factor is None else mlp.down_proj(mlp.act_fn(hidden) * factor)
-
-    for name, module in model.named_modules():
-        if name.endswith(".mlp"):
-            module.forward = partial(forward, module)
+    @staticmethod
+    def backward(ctx, grad_loss):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden.mul_(grad_loss), grad_weight.mul_(grad_loss), None, None  # in place: they are large
 
 
-def load_pretrained(auto_class, name: str, **kwargs):
-    """`auto_class.from_pretrained(name)`, a folder or a hub id; one line when it is neither."""
-    try:
-        return auto_class.from_pretrained(name, **kwargs)
-    except (OSError, ValueError) as error:
-        if Path(name).is_dir():
-            fail(f"{name} is not a model folder: {str(error).splitlines()[0]}")
-        fail(f"cannot load {name} from the hub: give a model folder, or check the name and the network")
+def document_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, documents=None, **kwargs):
+    """Causal attention inside each document of a packed batch, at about the cost of the documents alone.
 
-
-@torch.no_grad()
-def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) -> float:
-    """Refuse to train when packed documents see one another, as they do with some library versions.
-
-    Compares two packed documents with each alone; returns the largest difference relative to the largest value.
+    query, key, value (B, H, T, D) -> (B, T, H, D). `documents` is what `NextTokenLoss.where_documents_are` made of the
+    batch: a variable-length flash kernel with the documents' bounds, or groups of documents of like length, each group
+    one call of sdpa. Without it (generation) this is plain sdpa.
     """
-    rng = np.random.default_rng(0)
-    documents = [(rng.integers(loss_module.n_vocab, size=n), np.arange(n) > 0) for n in (11, 21)]
-    loss_module.eval()
-
-    def run(documents) -> torch.Tensor:
-        rows = Rows(documents, sum(len(ids) for ids, _ in documents), packing=True)
-        batch = rows.micro_batch([0], device)
-        with torch.autocast(torch.device(device).type, precision, enabled=precision != torch.float32):
-            return loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])[0].float()
-
-    alone = torch.cat([run([document]) for document in reversed(documents)])  # packing puts the longest first
-    difference = ((run(documents) - alone).abs().max() / alone.abs().max()).item()
-    if difference > (1e-3 if precision == torch.float32 else 0.1):
-        fail(
-            f"packed conversations see one another with this attention (difference {difference:.2g}); "
-            "use --no_packing, or another --attn"
+    if documents is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
         )
-    return difference
+    B, H, T, D = query.shape
+    q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
+    if callable(documents):
+        return documents(q, k, v, scaling).view(B, T, H, D), None
+    groups, places = documents
+    outputs = []
+    for group in groups:  # (documents, length): a document's last token again behind its end, where no query sees it
+        qkv = (x[group].transpose(1, 2) for x in (q, k, v))
+        output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
+        outputs.append(output.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs)[places].view(B, T, H, D), None
+
+
+AttentionInterface.register("documents", document_attention)
 
 
 # ---------------------------------------------------------------------------------------------------------
-# Optimizer and schedule
-
-
-class MatrixMuon(getattr(torch.optim, "Muon", object)):
-    """Muon (Jordan et al. 2024) over a model's hidden matrices, each in (out, in) order and by itself.
-
-    GPT-2 stores its matrices transposed and q, k and v fused in one; Muon must see three. So it works on views, which
-    share the memory of the weights, and borrows the weights' gradients at each step.
-    """
-
-    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], **settings):
-        """weights: (matrix, is it stored transposed, number of matrices fused along its output)."""
-        self.weights = weights
-        views = [torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])]
-        super().__init__(views, **settings)
-
-    @staticmethod
-    def split(matrix, transposed: bool, n_fused: int):
-        return (matrix.T if transposed else matrix).chunk(n_fused)
-
-    def step(self, closure=None):
-        gradients = [view for weight, *how in self.weights for view in self.split(weight.grad, *how)]
-        for view, gradient in zip(self.param_groups[0]["params"], gradients):
-            view.grad = gradient
-        return super().step(closure)
-
-    def zero_grad(self, set_to_none: bool = True):
-        super().zero_grad(set_to_none)
-        for weight, *_ in self.weights:
-            weight.grad = None
+# 3 Optimizer and schedule
 
 
 def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
@@ -547,196 +409,39 @@ def lr_factor(progress: float, warmup: float, schedule: str, floor: float) -> fl
 
 
 # ---------------------------------------------------------------------------------------------------------
-# On disk: the chatbot, snapshots, metrics
+# 4 A step, and a look at how good it is
 
 
-def sync_to_disk(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    os.fsync(descriptor)
-    os.close(descriptor)
+def training_step(
+    accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
+) -> tuple[float, float]:
+    """One optimizer step over `step_rows`; returns the mean loss in nats a token and the gradient norm.
 
-
-def write_atomically(path: Path, content: str | bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    sync_to_disk(temporary)
-    os.replace(temporary, path)
-
-
-@contextlib.contextmanager
-def disk_full_ends_in_one_line(folder: Path, unfinished: Path):
-    """A full disk ends the run with one line; what is complete on disk stays, what is half written goes."""
-    try:
-        yield
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20
-        if not full and "No space left" not in str(error):
-            raise
-        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
-        fail(f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot")
-
-
-def gather_shards(value):
-    """`value`, a nest of containers, with the tensors that FSDP has cut up made whole; all processes must call it."""
-    if isinstance(value, dict):
-        return {key: gather_shards(part) for key, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return type(value)(gather_shards(part) for part in value)
-    return value.full_tensor().cpu() if hasattr(value, "full_tensor") else value
-
-
-def model_state(model) -> dict[str, torch.Tensor]:
-    """The model's weights on the CPU, whole, without the tied copy of the embedding; all processes must call it."""
-    state = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
-    return {name: weight.cpu().contiguous() for name, weight in gather_shards(state).items()}
-
-
-def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | None = None) -> None:
-    """Write safetensors that transformers loads; the embedding cut to its `n_vocab` real rows."""
-    if n_vocab:
-        embedding = next(name for name in state if name.endswith(("wte.weight", "embed_tokens.weight")))
-        state = {**state, embedding: state[embedding][:n_vocab].contiguous()}
-    temporary = path.with_name(path.name + ".tmp")
-    with disk_full_ends_in_one_line(path.parent, temporary):
-        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
-        temporary.chmod(0o644)  # safetensors makes it private
-        sync_to_disk(temporary)
-        os.replace(temporary, path)
-
-
-def create_model_dir(model_dir: Path, model, tokenizer, state, n_vocab: int, first_metrics: dict) -> None:
-    """Create MODEL_DIR complete and loadable, weights last; it appears under its name in one rename where it can."""
-    folder = model_dir if model_dir.exists() else model_dir.with_name(model_dir.name + ".tmp")
-    if folder != model_dir:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    config = type(model.config)(**{**model.config.to_dict(), "vocab_size": n_vocab})
-    config.architectures, config.dtype = [type(model).__name__], "float32"
-    config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
-    config.pad_token_id = tokenizer.pad_token_id
-    generation = GenerationConfig(
-        do_sample=True, temperature=0.7, top_p=0.9, max_new_tokens=min(256, config.max_position_embeddings // 2),
-        bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
-    )  # fmt: skip
-    with disk_full_ends_in_one_line(model_dir.parent, folder if folder != model_dir else folder / "none"):
-        tokenizer.save_pretrained(folder)
-        config.save_pretrained(folder)
-        generation.save_pretrained(folder)
-        write_atomically(folder / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")
-        write_atomically(folder / "metrics.jsonl", json.dumps(first_metrics) + "\n")
-        write_weights(folder / "model.safetensors", state, n_vocab)
-    if folder != model_dir:
-        os.replace(folder, model_dir)
-
-
-def sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        for block in iter(lambda: file.read(2**22), b""):
-            digest.update(block)
-    return digest.hexdigest()
-
-
-def rng_state() -> dict:
-    """The state of every generator that a step could draw from, in types that `weights_only` loading admits."""
-    algorithm, keys, *rest = np.random.get_state()
-    return {
-        "python": random.getstate(),
-        "numpy": (algorithm, keys.tolist(), *rest),
-        "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
-    }
-
-
-def set_rng_state(state: dict) -> None:
-    random.setstate(state["python"])
-    np.random.set_state(state["numpy"])
-    torch.set_rng_state(state["torch"])
-    if state["cuda"] is not None and torch.cuda.is_available():
-        torch.cuda.set_rng_state(state["cuda"])
-
-
-def write_snapshot(model_dir: Path, step: int, state: dict[str, torch.Tensor], trainer_state: dict, keep: int) -> None:
-    """Write MODEL_DIR/step-NNNNNN under a temporary name, checksums last, rename it, and keep the newest `keep`."""
-    final = model_dir / f"step-{step:06d}"
-    folder = final.with_name(final.name + ".tmp")
-    for leftover in model_dir.glob("step-*.tmp"):
-        shutil.rmtree(leftover)
-    with disk_full_ends_in_one_line(model_dir, folder):
-        if shutil.disk_usage(model_dir).free < 3 * sum(weight.nbytes for weight in state.values()):  # with two moments
-            raise OSError(errno.ENOSPC, "No space left for a snapshot")
-        folder.mkdir()
-        write_weights(folder / "model.safetensors", state)
-        torch.save(trainer_state, folder / "trainer_state.pt")
-        sync_to_disk(folder / "trainer_state.pt")
-        checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
-        write_atomically(folder / "checksums.json", json.dumps(checksums))
-    shutil.rmtree(final, ignore_errors=True)  # an older snapshot of this step did not verify
-    os.replace(folder, final)
-    sync_to_disk(model_dir)
-    for old in snapshots(model_dir)[keep:]:
-        shutil.rmtree(old)
-
-
-def snapshots(model_dir: Path) -> list[Path]:
-    """The snapshots of a run, newest first."""
-    return sorted((path for path in model_dir.glob("step-*") if path.name[5:].isdigit()), reverse=True)
-
-
-def verifies(snapshot: Path) -> bool:
-    try:
-        checksums = json.loads((snapshot / "checksums.json").read_text())
-        return bool(checksums) and all(sha256(snapshot / name) == digest for name, digest in checksums.items())
-    except (OSError, ValueError, AttributeError):
-        return False
-
-
-def find_snapshot(model_dir: Path, resume: str) -> Path | None:
-    """The snapshot to go on from: the newest one that verifies, or the one named by `--resume PATH`."""
-    if resume == "never":
-        return None
-    if resume != "auto":
-        if not verifies(Path(resume)):
-            fail(f"--resume {resume} is not a complete snapshot (a folder step-NNNNNN); use --resume auto")
-        return Path(resume)
-    for snapshot in snapshots(model_dir):
-        if verifies(snapshot):
-            return snapshot
-        print(f"{snapshot} is damaged: passing it over for the one before")
-    return None
-
-
-def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
-    different = [f"{key} {theirs.get(key)} -> {value}" for key, value in mine.items() if theirs.get(key) != value]
-    if different:
-        fail(
-            f"{model_dir} holds a run that differs in {', '.join(different)}; give another --model_dir, "
-            "or start over in this one with --resume never"
-        )
-
-
-class Metrics:
-    """metrics.jsonl and TensorBoard side by side. Rows after the resumed step are dropped: they will come again."""
-
-    def __init__(self, model_dir: Path, step: int):
-        self.path = model_dir / "metrics.jsonl"
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        rows = [(line, json.loads(line)) for line in lines if line.endswith(b"\n")]
-        write_atomically(self.path, b"".join(line for line, row in rows if row.get("step", -1) <= step))
-        self.rows = [row for _, row in rows if row.get("step", -1) <= step]
-        self.writer = SummaryWriter(str(model_dir / "runs"), purge_step=step + 1 if step else None)
-
-    def log(self, **row) -> None:
-        self.rows.append(row)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
-        for name, value in row.items():
-            if isinstance(value, float):
-                self.writer.add_scalar(name, value, row["step"])
-
-
-# ---------------------------------------------------------------------------------------------------------
-# Evaluation, samples, and what the hardware can do
+    The sum of the losses is divided by the supervised tokens of the whole step, so neither the micro-batch nor the
+    number of processes changes the gradient. A step that is not finite leaves the weights alone.
+    """
+    # --- one training step -------------------------------------------------------------------------------
+    loss_module.train()
+    mine = step_rows[accelerator.process_index :: accelerator.num_processes]
+    n_learned = int(rows.learned[step_rows].sum())
+    loss = torch.zeros((), device=accelerator.device)
+    for start in range(0, len(mine), micro_batch):
+        is_last = start + micro_batch >= len(mine)
+        batch = rows.micro_batch(mine[start : start + micro_batch], accelerator.device, full_width=args.compile)
+        with contextlib.nullcontext() if is_last else accelerator.no_sync(loss_module):
+            micro_loss = loss_module(**batch) / n_learned
+            accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
+        loss += micro_loss.detach()
+    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
+    grad_norm = gather_shards(grad_norm).to(loss.device)
+    loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
+    for optimizer in optimizers:
+        if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):  # the scaler skips by itself
+            for group in optimizer.param_groups:
+                group["lr"] = group["peak_lr"] * factor
+            optimizer.step()
+        optimizer.zero_grad()
+    return loss, grad_norm
 
 
 @torch.no_grad()
@@ -774,29 +479,363 @@ def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_token
     return samples
 
 
-def matmul_peak(device, precision: torch.dtype) -> float:
-    """The rate of large matrix products on this device in this precision, in FLOP/s: what MFU is a share of."""
-    size = 8192 if torch.device(device).type == "cuda" else 1024
-    a = torch.randn(size, size, device=device).to(precision)
-    best = math.inf
-    for _ in range(6):
-        start = time.perf_counter()
-        (a @ a)[0, 0].item()  # .item() waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+# ---------------------------------------------------------------------------------------------------------
+# 5 The run
 
 
-def flops_per_token(model, rows: Rows) -> float:
-    """Training FLOPs a token by the PaLM formula, 6 N + 12 L D T (Chowdhery et al. 2022, appendix B).
+@dataclasses.dataclass
+class Progress:
+    """How far the run is: what every snapshot holds besides weights, moments and random generators."""
 
-    N counts the weights that multiply (no position table); T is the mean length of a document seen by a token, since
-    attention never leaves a document. Recomputation by gradient checkpointing does not count.
+    step: int = 0  # optimizer steps done
+    seconds: float = 0.0  # evaluation and saving included, over all stops
+    best_val_loss: float = math.inf
+    best_step: int = 0
+    evaluations_without_gain: int = 0
+    last_eval_step: int = -1
+    skipped_steps: int = 0  # steps whose loss or gradient was not finite
+
+    def is_best(self, val_loss: float) -> bool:
+        """Note an evaluation at this step; is it the best so far?"""
+        better = val_loss < self.best_val_loss
+        if better:
+            self.best_val_loss, self.best_step = val_loss, self.step
+        self.evaluations_without_gain = 0 if better else self.evaluations_without_gain + 1
+        self.last_eval_step = self.step
+        return better
+
+
+def main(argv: list[str] | None = None) -> None:
+    started, argv = time.perf_counter(), sys.argv[1:] if argv is None else argv
+    args = parse_arguments(argv)
+    accelerator, vram_gb = set_up_machine(args)
+    tokenizer, rows, val_rows, cut, data_sha = load_data(args)
+    loss_module, memory, checkpointing = set_up_model(args, accelerator, len(tokenizer), vram_gb)
+    model, model_dir = loss_module.model, Path(args.model_dir)
+    say, is_main = accelerator.print, accelerator.is_main_process
+
+    # the plan
+    rows_per_step = args.batch_size * args.grad_accum
+    max_steps, warmup = steps_of_run(args, len(rows), rows_per_step)
+    n_parameters = count_parameters(model, len(tokenizer))
+    say(describe(args, model, n_parameters, rows, cut, max_steps, device_name(accelerator.device)))
+    if memory:
+        say(describe_memory(memory, vram_gb, checkpointing))
+    peak_flops = matmul_peak(accelerator.device, DTYPES[args.precision]) * accelerator.num_processes
+    if args.dry_run:
+        return say(dry_run(accelerator, loss_module, rows, args, vram_gb, max_steps, peak_flops))
+
+    # a fresh start, or the newest snapshot
+    run = fingerprint(args, model, len(tokenizer), data_sha)
+    progress, trained, optimizers = begin_or_resume(args, accelerator, loss_module, tokenizer, run, n_parameters)
+    log = Log(args, accelerator, loss_module, rows, max_steps, peak_flops, progress.step)
+    loss_module = trained  # as accelerate wrapped it
+    say(
+        f"speed      MFU is a share of {peak_flops / 1e12:.2f} TFLOP/s, measured here with {args.precision} matrices; "
+        f"ready after {time.perf_counter() - started:.1f} s\n"
+    )
+    signals, watch, samples = stop_on_signals(), Watch(accelerator, model_dir, args), []
+    held_out = [] if accelerator.is_fsdp2 else val_rows.documents[:: len(val_rows.documents) // 3 or 1][:3]
+    budget = args.max_hours * 3600 if args.max_hours else math.inf
+    began = time.perf_counter() - progress.seconds  # as if it had never stopped
+    wrap_up = 0.0  # seconds that the last evaluation and snapshot will take, as measured
+    micro_batch, saved_step = args.batch_size, progress.step
+
+    for step in itertools.count(progress.step):
+        progress.step = step
+        stop, progress.seconds = agree(accelerator, bool(signals), time.perf_counter() - began)
+        finished = step >= max_steps or progress.seconds + wrap_up >= budget
+
+        # once in a while: how good is it, and is it safe?
+        paused = time.perf_counter()
+        if (finished or step % args.eval_every == 0) and progress.last_eval_step != step:
+            val_loss = evaluate(accelerator, loss_module, val_rows, args.batch_size)
+            best = progress.is_best(val_loss)
+            if best:
+                save_best(accelerator, loss_module, model_dir, len(tokenizer))
+            samples = sample_answers(accelerator, loss_module, tokenizer, held_out) if is_main else []
+            log.evaluation(progress, val_loss, best, samples, untrained=step == 0 and not args.init_from)
+            finished = finished or progress.evaluations_without_gain >= (args.patience or math.inf)
+        if (finished or stop or step % args.save_every == 0) and step != saved_step:
+            save_snapshot(accelerator, loss_module, optimizers, model_dir, run, progress, args.keep)
+            saved_step = step
+        wrap_up = max(wrap_up, 1.2 * (time.perf_counter() - paused))
+        if finished or stop:
+            break
+
+        # a step, as long as its share of the run or of the hours says how large
+        step_began = time.perf_counter()
+        done = max((step + 1) / max_steps, min(1.0, progress.seconds / max(1e-9, budget - wrap_up)))
+        factor = lr_factor(done, warmup, args.schedule, args.min_lr_ratio)
+        step_rows = rows.of_step(step, rows_per_step, args.seed)
+        loss, grad_norm, micro_batch = step_that_fits(
+            accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
+        )
+        log.count(int(rows.tokens[step_rows].sum()), time.perf_counter() - step_began)
+        progress.skipped_steps += not watch.is_good(step, loss, grad_norm, rows, step_rows)
+        if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
+            log.step(step + 1, loss, grad_norm, args.lr * factor, seconds_left=budget - progress.seconds)
+
+    log.end(progress, finished, "python train.py " + shlex.join(argv), samples)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 6 Setting up: the machine, the data, the model
+
+
+def parse_arguments(argv: list[str]) -> argparse.Namespace:
+    """The flags, with what depends on others or on the machine filled in: precision and lr."""
+    args = build_parser().parse_args(argv)
+    data_dir = Path(args.data_dir)
+    if not (data_dir / "manifest.json").exists():
+        state = "is not complete" if data_dir.exists() else "does not exist"
+        fail(
+            f"the data folder {data_dir} {state}; make it with: python prep_data.py --dataset ... --out_dir {data_dir}"
+        )
+    args.precision = choose_precision(args)
+    args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
+    return args
+
+
+def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
+    """The accelerator (device, precision, processes), and the GiB of GPU memory to plan with, if any."""
+    transformers.logging.set_verbosity_error()
+    torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
+    torch.manual_seed(args.seed)
+    accelerator = accelerate.Accelerator(
+        mixed_precision="no" if args.precision == "fp32" else args.precision, cpu=args.cpu
+    )
+    device, rows_per_step = accelerator.device, args.batch_size * args.grad_accum
+    if accelerator.distributed_type == "FSDP" and not (accelerator.is_fsdp2 and args.optim == "adamw"):
+        fail("FSDP works with accelerate launch --use_fsdp --fsdp_version 2, and with --optim adamw")
+    if rows_per_step % accelerator.num_processes:
+        fail(
+            f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
+        )
+    if device.type == "cuda":
+        card_gb = torch.cuda.get_device_properties(device).total_memory / 2**30
+        vram_gb = args.vram_gb or card_gb
+        torch.cuda.set_per_process_memory_fraction(min(1.0, vram_gb / card_gb), device)
+        return accelerator, vram_gb
+    keep_freed_memory()
+    for flag in ("use_flash_attn", "compile"):  # --compile: documents are grouped by length, in shapes that differ
+        if getattr(args, flag):
+            accelerator.print(f"--{flag} needs a CUDA GPU: going on without")
+            setattr(args, flag, False)
+    return accelerator, args.vram_gb
+
+
+def load_data(args):
+    """-> (tokenizer, training rows, validation rows, {what was cut: how often}, sha256 of the training file)."""
+    data_dir = Path(args.data_dir)
+    tokenizer = AutoTokenizer.from_pretrained(data_dir / "tokenizer")
+    limits = (args.seq_len, len(tokenizer), tokenizer.eos_token_id, args.loss_on == "all")
+    documents, cut, data_sha = read_documents(data_dir / "train_tokenized.jsonl", *limits)
+    val_documents, _, _ = read_documents(data_dir / "val_tokenized.jsonl", *limits)
+    if not documents or not val_documents:
+        fail(
+            f"{data_dir} has no supervised token in its {'validation' if documents else 'training'} rows that fits "
+            f"--seq_len {args.seq_len}; raise it, or make the data again"
+        )
+    rows, val_rows = (Rows(part, args.seq_len, not args.no_packing) for part in (documents, val_documents))
+    return tokenizer, rows, val_rows, cut, data_sha
+
+
+def set_up_model(args, accelerator, n_vocab: int, vram_gb: float | None):
+    """-> (the model with its loss, on its device; predicted memory by part or None; is gradient checkpointing on)."""
+    device, dtype = accelerator.device, DTYPES[args.precision]
+    varlen = find_varlen_kernel(args.use_flash_attn) if device.type == "cuda" and args.precision != "fp32" else None
+    attention = args.attn
+    if attention == "auto":
+        attention = "documents" if varlen or device.type == "cpu" else "sdpa"
+    model = build_model(args, n_vocab, attention)
+    memory, checkpointing = None, args.grad_checkpointing == "on"
+    if args.dry_run or vram_gb:
+        memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
+        if vram_gb and args.grad_checkpointing == "auto" and memory["total"] >= vram_gb * USABLE_VRAM:
+            checkpointing = True
+            memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
+    hold_fewer_activations(model, checkpointing)
+    loss_module = NextTokenLoss(model, n_vocab, varlen).to(device)
+    if not args.no_packing:
+        check_isolation(loss_module, device, dtype)
+    return loss_module, memory, checkpointing
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 7 Faster and smaller: kernels, recomputation, Muon
+
+
+def find_varlen_kernel(use_flash_attn: bool):
+    """A flash kernel for packed rows, from the flash-attn package when asked for, else torch's own (>= 2.10), or None."""
+    if use_flash_attn:
+        try:
+            from flash_attn import flash_attn_varlen_func
+
+            return lambda q, k, v, bounds, longest, scale: flash_attn_varlen_func(
+                q, k, v, bounds, bounds, longest, longest, softmax_scale=scale, causal=True
+            )
+        except ImportError:
+            print("flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with sdpa")
+    try:
+        from torch.nn.attention.varlen import varlen_attn
+    except ImportError:
+        return None
+    return lambda q, k, v, bounds, longest, scale: varlen_attn(
+        q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0)
+    )
+
+
+def group_documents(cu_seqlens: np.ndarray, multiple: int = 32) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Group documents by length, rounded up to `multiple`.
+
+    cu_seqlens (documents + 1,) -> groups, each (documents, length) places in the flattened batch; and for each place of
+    the flattened batch its place in the flattened groups, one after the other.
     """
-    config = model.config
-    n_parameters = sum(p.numel() for name, p in model.named_parameters() if "wpe" not in name)
-    lengths = np.array([len(ids) for ids, _ in rows.documents])
-    mean_context = (lengths.astype(float) ** 2).sum() / lengths.sum()
-    return 6 * n_parameters + 12 * config.num_hidden_layers * config.hidden_size * mean_context
+    starts, lengths = cu_seqlens[:-1, None], np.diff(cu_seqlens)[:, None]
+    rounded = -(-lengths[:, 0] // multiple) * multiple
+    groups, places, n_before = [], np.empty(cu_seqlens[-1], dtype=np.int64), 0
+    for length in np.unique(rounded):
+        mine = rounded == length
+        offsets = np.arange(length)
+        group = starts[mine] + np.minimum(offsets, lengths[mine] - 1)
+        is_token = offsets < lengths[mine]
+        places[group[is_token]] = n_before + np.flatnonzero(is_token)
+        n_before += group.size
+        groups.append(torch.from_numpy(group))
+    return groups, torch.from_numpy(places)
+
+
+def hold_fewer_activations(model, checkpointing: bool) -> None:
+    """Compute again in the backward pass: all of a block (gradient checkpointing), else what its GELU or SwiGLU returned.
+
+    The latter, a fifth of a block's activations, costs next to nothing: `checkpoint` stops before the matrix product.
+    """
+    if checkpointing:  # transformers 5.23 renamed it
+        enable = getattr(model, "activation_checkpointing_enable", None) or model.gradient_checkpointing_enable
+        return enable({"use_reentrant": False})
+
+    def forward(mlp, x):
+        inputs = (mlp.c_fc(x),) if hasattr(mlp, "c_fc") else (mlp.gate_proj(x), mlp.up_proj(x))
+        outer = checkpoint(output, mlp, *inputs, use_reentrant=False, preserve_rng_state=False)
+        return mlp.dropout(outer) if hasattr(mlp, "c_fc") else outer
+
+    def output(mlp, hidden, factor=None):
+        return mlp.c_proj(mlp.act(hidden)) if factor is None else mlp.down_proj(mlp.act_fn(hidden) * factor)
+
+    for name, module in model.named_modules():
+        if name.endswith(".mlp"):
+            module.forward = partial(forward, module)
+
+
+class MatrixMuon(getattr(torch.optim, "Muon", object)):
+    """Muon (Jordan et al. 2024) over a model's hidden matrices, each in (out, in) order and by itself.
+
+    GPT-2 stores its matrices transposed and q, k and v fused in one; Muon must see three. So it works on views, which
+    share the memory of the weights, and borrows the weights' gradients at each step.
+    """
+
+    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], **settings):
+        """weights: (matrix, is it stored transposed, number of matrices fused along its output)."""
+        self.weights = weights
+        views = [torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])]
+        super().__init__(views, **settings)
+
+    @staticmethod
+    def split(matrix, transposed: bool, n_fused: int):
+        return (matrix.T if transposed else matrix).chunk(n_fused)
+
+    def step(self, closure=None):
+        gradients = [view for weight, *how in self.weights for view in self.split(weight.grad, *how)]
+        for view, gradient in zip(self.param_groups[0]["params"], gradients):
+            view.grad = gradient
+        return super().step(closure)
+
+    def zero_grad(self, set_to_none: bool = True):
+        super().zero_grad(set_to_none)
+        for weight, *_ in self.weights:
+            weight.grad = None
+
+
+def keep_freed_memory() -> None:
+    """Let glibc keep freed blocks for the next step: to fault their pages in anew takes a quarter of a step on a CPU."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
+    if mallopt:
+        mallopt(-4, 0)  # M_MMAP_MAX: no block of its own mapping, which goes back to the system when it is freed
+        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, bytes at the end of the heap
+
+
+def choose_precision(args) -> str:
+    """The precision asked for; else that of the run to go on with; else the one in which this hardware is fastest."""
+    cuda = torch.cuda.is_available() and not args.cpu
+    if args.fp16:
+        return "fp16" if cuda else fail("--fp16 needs a CUDA GPU; use --bf16 or --fp32")
+    if args.bf16:
+        if cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
+            fail("this GPU has no bf16 (it came with the RTX 30 series); use --fp16 or --fp32")
+        return "bf16"
+    if args.fp32:
+        return "fp32"
+    if cuda:
+        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+    begun = Path(args.model_dir) / "metrics.jsonl"
+    if begun.exists() and args.resume != "never":
+        return json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # processes that measure could disagree
+        return "fp32"
+    # some CPUs multiply bf16 twice as fast as float32, some half as fast
+    return "bf16" if matmul_peak("cpu", torch.bfloat16) > matmul_peak("cpu", torch.float32) else "fp32"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 8 The plan: steps, memory, time
+
+
+def count_parameters(model, n_vocab: int) -> int:
+    """Parameters of the model as it is written out: tied weights once, without the padding of the vocabulary."""
+    n_padding = model.get_input_embeddings().num_embeddings - n_vocab
+    return sum(p.numel() for p in model.parameters()) - n_padding * model.config.hidden_size
+
+
+def steps_of_run(args, n_rows: int, rows_per_step: int) -> tuple[float, float]:
+    """(optimizer steps, infinite where --max_hours alone ends the run; the share of the run that is warmup)."""
+    epochs = args.epochs or (None if args.max_steps or args.max_hours else 3.0)
+    max_steps = min(args.max_steps or math.inf, math.ceil(epochs * n_rows / rows_per_step) if epochs else math.inf)
+    if math.isinf(max_steps):
+        return max_steps, 0.05
+    warmup_steps = min(2000, max_steps // 20) if args.warmup_steps is None else args.warmup_steps
+    return max_steps, warmup_steps / max_steps
+
+
+def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int], max_steps: float, where: str) -> str:
+    """The plan of the run, a line a subject."""
+    config, rows_per_step, n_tokens = model.config, args.batch_size * args.grad_accum, int(rows.tokens.sum())
+    lines = [
+        f"model      {n_parameters:,} parameters ({args.arch}, {config.num_hidden_layers} layers x {config.hidden_size}), "
+        f"{args.precision}, attention {config._attn_implementation}, on {where}",
+        f"data       {len(rows.documents):,} documents, {n_tokens:,} tokens, {int(rows.learned.sum()):,} learned, in "
+        f"{len(rows):,} rows of {args.seq_len} ({n_tokens / len(rows) / args.seq_len:.0%} full)"
+        + "".join(f"; {count:,} {name}" for name, count in counts.items() if count),
+        f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
+        f"{rows_per_step * args.seq_len:,} tokens",
+    ]
+    if math.isinf(max_steps):
+        return "\n".join([*lines, f"run        {args.max_hours} hours"])
+    n_epochs = max_steps * rows_per_step / len(rows)
+    at_most = f", at most {args.max_hours} hours" if args.max_hours else ""
+    lines.append(f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs{at_most}")
+    if n_epochs > 20:
+        lines.append(
+            f"warning: {n_epochs:,.0f} epochs over the same {len(rows.documents):,} documents: beyond 20 a model mostly "
+            "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
+        )
+    return "\n".join(lines)
+
+
+def device_name(device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"CPU, {torch.get_num_threads()} threads"
 
 
 def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: bool) -> dict[str, float]:
@@ -862,10 +901,351 @@ def fastest_that_fits(config, args, n_vocab: int, vram_gb: float) -> tuple[int, 
     return None
 
 
-def load_weights(model, snapshot: Path) -> None:
-    weights = safetensors.torch.load_file(snapshot / "model.safetensors")
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+def describe_memory(memory: dict[str, float], vram_gb: float | None, checkpointing: bool) -> str:
+    parts = " + ".join(f"{part} {gib:.2f}" for part, gib in memory.items() if gib >= 0.005 and part != "total")
+    fits = "fits" if vram_gb and memory["total"] < vram_gb * USABLE_VRAM else "does not fit"
+    return (
+        f"memory     {parts} = {memory['total']:.2f} GiB predicted peak, {f'{fits} {vram_gb:.3g} GiB, ' if vram_gb else ''}"
+        f"gradient checkpointing {'on' if checkpointing else 'off'}"
+    )
+
+
+def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, max_steps: float, peak_flops: float):
+    """What is worth knowing before a long run, a line a subject: the fastest micro-batch that fits, disk, and time."""
+    model, rows_per_step, lines = loss_module.model, args.batch_size * args.grad_accum, []
+    if vram_gb:
+        best = fastest_that_fits(model.config, args, loss_module.n_vocab, vram_gb)
+        lines.append(
+            f"           fastest that fits: --batch_size {best[0]} --grad_accum {rows_per_step // best[0]}"
+            f"{' --grad_checkpointing on' if best[1] else ''} ({best[2]:.2f} GiB)"
+            if best
+            else "           no micro-batch fits: use --optim adamw8bit, a smaller --seq_len or a smaller --cfg"
+        )
+    snapshot_gb = count_parameters(model, loss_module.n_vocab) * 12 / 1e9
+    disk_gb = snapshot_gb * (args.keep + 1) + snapshot_gb / 3  # one more while it is being written
+    lines.append(f"disk       {disk_gb:.1f} GB for {args.keep} snapshots and the best model")
+    least = "at least "  # were it matrix products and nothing else
+    seconds = rows_per_step * args.seq_len * flops_per_token(model, rows) / peak_flops
+    if accelerator.device.type == "cuda" or seconds < 5:
+        seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
+    total = f", {least}{duration(seconds * max_steps)} for {max_steps:,}" if max_steps < math.inf else ""
+    lines.append(f"time       {least}{seconds:.3g} s a step here{total}")
+    return "\n".join(lines)
+
+
+def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float:
+    """Seconds of a training step: the median of three after one to warm up. The weights are of no use afterwards."""
+    optimizers = build_optimizers(loss_module.model, args)
+    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+    seconds = []
+    for step in range(4):
+        began = time.perf_counter()
+        step_rows = rows.of_step(step, rows_per_step, args.seed)
+        training_step(accelerator, loss_module, optimizers, rows, step_rows, args.batch_size, 1e-3, args)
+        seconds.append(time.perf_counter() - began)
+    return statistics.median(seconds[1:])
+
+
+def matmul_peak(device, precision: torch.dtype) -> float:
+    """The rate of large matrix products on this device in this precision, in FLOP/s: what MFU is a share of."""
+    size = 8192 if torch.device(device).type == "cuda" else 1024
+    a = torch.randn(size, size, device=device).to(precision)
+    best = math.inf
+    for _ in range(6):
+        start = time.perf_counter()
+        (a @ a)[0, 0].item()  # .item() waits for the device
+        best = min(best, time.perf_counter() - start)
+    return 2 * size**3 / best
+
+
+def flops_per_token(model, rows: Rows) -> float:
+    """Training FLOPs a token by the PaLM formula, 6 N + 12 L D T (Chowdhery et al. 2022, appendix B).
+
+    N counts the weights that multiply (no position table); T is the mean length of a document seen by a token, since
+    attention never leaves a document. Recomputation by gradient checkpointing does not count.
+    """
+    config = model.config
+    n_parameters = sum(p.numel() for name, p in model.named_parameters() if "wpe" not in name)
+    lengths = np.array([len(ids) for ids, _ in rows.documents])
+    mean_context = (lengths.astype(float) ** 2).sum() / lengths.sum()
+    return 6 * n_parameters + 12 * config.num_hidden_layers * config.hidden_size * mean_context
+
+
+def duration(seconds: float) -> str:
+    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
+    return f"{days:.1f} d" if days >= 2 else f"{hours:.1f} h" if hours >= 2 else f"{minutes:.1f} min"
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 9 What may go wrong: attention that leaks, memory that is short, a loss that is not finite, a signal
+
+
+@torch.no_grad()
+def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) -> float:
+    """Refuse to train when packed documents see one another, as they do with some library versions.
+
+    Compares two packed documents with each alone; returns the largest difference relative to the largest value.
+    """
+    rng = np.random.default_rng(0)
+    documents = [(rng.integers(loss_module.n_vocab, size=n), np.arange(n) > 0) for n in (11, 21)]
+    loss_module.eval()
+
+    def run(documents) -> torch.Tensor:
+        rows = Rows(documents, sum(len(ids) for ids, _ in documents), packing=True)
+        batch = rows.micro_batch([0], device)
+        with torch.autocast(torch.device(device).type, precision, enabled=precision != torch.float32):
+            return loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])[0].float()
+
+    alone = torch.cat([run([document]) for document in reversed(documents)])  # packing puts the longest first
+    difference = ((run(documents) - alone).abs().max() / alone.abs().max()).item()
+    if difference > (1e-3 if precision == torch.float32 else 0.1):
+        fail(
+            f"packed conversations see one another with this attention (difference {difference:.2g}); "
+            "use --no_packing, or another --attn"
+        )
+    return difference
+
+
+def step_that_fits(accelerator, loss_module, optimizers, rows, step_rows, micro_batch: int, factor: float, args):
+    """`training_step`, again with half the micro-batch when the GPU's memory did not suffice: the same mathematics.
+
+    Returns (loss, gradient norm, the micro-batch that fitted).
+    """
+    while True:
+        with contextlib.suppress(torch.OutOfMemoryError):
+            step = accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
+            return *training_step(*step), micro_batch
+        for optimizer in optimizers:
+            optimizer.zero_grad()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+        if accelerator.num_processes > 1 or micro_batch == 1:
+            fail(
+                f"out of GPU memory with {micro_batch} row(s) of {args.seq_len} tokens: use --grad_checkpointing on, "
+                "--optim adamw8bit, a smaller --seq_len or a smaller --cfg"
+            )
+        micro_batch //= 2
+        accelerator.print(
+            f"out of GPU memory: from here {micro_batch} rows x {math.ceil(len(step_rows) / micro_batch)}, "
+            "the same step again, the same mathematics"
+        )
+
+
+class Watch:
+    """Looks at the loss of each step: reports a spike, keeps the documents of a step that is not finite, gives up in time."""
+
+    def __init__(self, accelerator, model_dir: Path, args):
+        self.accelerator, self.model_dir, self.lr = accelerator, model_dir, args.lr
+        self.recent_losses: deque[float] = deque(maxlen=50)
+        self.bad_in_a_row = 0
+
+    def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
+        say = self.accelerator.print
+        if math.isfinite(loss) and (math.isfinite(grad_norm) or self.accelerator.scaler):
+            usual, n_losses = statistics.median(self.recent_losses or [loss]), len(self.recent_losses)
+            if n_losses >= 20 and loss > 1.5 * usual:
+                say(f"loss spike at step {step}: {loss:.4f}, the median of the last {n_losses} was {usual:.4f}")
+            self.recent_losses.append(loss)
+            self.bad_in_a_row = 0
+            return True
+        self.bad_in_a_row += 1
+        kept = self.model_dir / f"bad-step-{step:06d}.json"
+        if self.accelerator.is_main_process:
+            batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
+            write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
+        say(f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}")
+        if self.bad_in_a_row >= BAD_STEPS_ALLOWED:
+            fail(
+                f"{self.bad_in_a_row} steps in a row were not finite: lower --lr (now {self.lr:g}), use --bf16 rather than "
+                f"--fp16, or look at {kept}; the last snapshot is intact",
+                code=1,
+            )
+        return False
+
+
+def stop_on_signals() -> list[int]:
+    """Collect SIGINT, SIGTERM and SIGHUP in the returned list instead of dying; a second SIGINT exits at once."""
+    received: list[int] = []
+
+    def note(number, _frame):
+        if number in received and number == signal.SIGINT:
+            os._exit(130)
+        received.append(number)
+        print(f"\n{signal.Signals(number).name}: saving after this step; Ctrl-C again exits at once", flush=True)
+
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), note)
+    return received
+
+
+def agree(accelerator, stop: bool, seconds: float) -> tuple[bool, float]:
+    """What any process was told to do, all do; the clock is the slowest one's."""
+    if accelerator.num_processes == 1:
+        return stop, seconds
+    both = accelerator.gather(torch.tensor([[float(stop), seconds]], device=accelerator.device)).amax(dim=0).tolist()
+    return bool(both[0]), both[1]
+
+
+def load_pretrained(auto_class, name: str, **kwargs):
+    """`auto_class.from_pretrained(name)`, a folder or a hub id; one line when it is neither."""
+    try:
+        return auto_class.from_pretrained(name, **kwargs)
+    except (OSError, ValueError) as error:
+        if Path(name).is_dir():
+            fail(f"{name} is not a model folder: {str(error).splitlines()[0]}")
+        fail(f"cannot load {name} from the hub: give a model folder, or check the name and the network")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 10 On disk: the chatbot, and snapshots that survive a pulled plug
+
+
+def create_model_dir(model_dir: Path, model, tokenizer, state, n_vocab: int, first_metrics: dict) -> None:
+    """Create MODEL_DIR complete and loadable, weights last; it appears under its name in one rename where it can."""
+    folder = model_dir if model_dir.exists() else model_dir.with_name(model_dir.name + ".tmp")
+    if folder != model_dir:
+        shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    config = type(model.config)(**{**model.config.to_dict(), "vocab_size": n_vocab})
+    config.architectures, config.dtype = [type(model).__name__], "float32"
+    config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
+    config.pad_token_id = tokenizer.pad_token_id
+    generation = GenerationConfig(
+        do_sample=True, temperature=0.7, top_p=0.9, max_new_tokens=min(256, config.max_position_embeddings // 2),
+        bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
+    )  # fmt: skip
+    with disk_full_ends_in_one_line(model_dir.parent, folder if folder != model_dir else folder / "none"):
+        tokenizer.save_pretrained(folder)
+        config.save_pretrained(folder)
+        generation.save_pretrained(folder)
+        write_atomically(folder / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")
+        write_atomically(folder / "metrics.jsonl", json.dumps(first_metrics) + "\n")
+        write_weights(folder / "model.safetensors", state, n_vocab)
+    if folder != model_dir:
+        os.replace(folder, model_dir)
+
+
+def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | None = None) -> None:
+    """Write safetensors that transformers loads; the embedding cut to its `n_vocab` real rows."""
+    if n_vocab:
+        embedding = next(name for name in state if name.endswith(("wte.weight", "embed_tokens.weight")))
+        state = {**state, embedding: state[embedding][:n_vocab].contiguous()}
+    temporary = path.with_name(path.name + ".tmp")
+    with disk_full_ends_in_one_line(path.parent, temporary):
+        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
+        temporary.chmod(0o644)  # safetensors makes it private
+        sync_to_disk(temporary)
+        os.replace(temporary, path)
+
+
+def write_snapshot(model_dir: Path, step: int, state: dict[str, torch.Tensor], trainer_state: dict, keep: int) -> None:
+    """Write MODEL_DIR/step-NNNNNN under a temporary name, checksums last, rename it, and keep the newest `keep`."""
+    final = model_dir / f"step-{step:06d}"
+    folder = final.with_name(final.name + ".tmp")
+    for leftover in model_dir.glob("step-*.tmp"):
+        shutil.rmtree(leftover)
+    with disk_full_ends_in_one_line(model_dir, folder):
+        if shutil.disk_usage(model_dir).free < 3 * sum(weight.nbytes for weight in state.values()):  # with two moments
+            raise OSError(errno.ENOSPC, "No space left for a snapshot")
+        folder.mkdir()
+        write_weights(folder / "model.safetensors", state)
+        torch.save(trainer_state, folder / "trainer_state.pt")
+        sync_to_disk(folder / "trainer_state.pt")
+        checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
+        write_atomically(folder / "checksums.json", json.dumps(checksums))
+    shutil.rmtree(final, ignore_errors=True)  # an older snapshot of this step did not verify
+    os.replace(folder, final)
+    sync_to_disk(model_dir)
+    for old in snapshots(model_dir)[keep:]:
+        shutil.rmtree(old)
+
+
+def find_snapshot(model_dir: Path, resume: str) -> Path | None:
+    """The snapshot to go on from: the newest one that verifies, or the one named by `--resume PATH`."""
+    if resume == "never":
+        return None
+    if resume != "auto":
+        if not verifies(Path(resume)):
+            fail(f"--resume {resume} is not a complete snapshot (a folder step-NNNNNN); use --resume auto")
+        return Path(resume)
+    for snapshot in snapshots(model_dir):
+        if verifies(snapshot):
+            return snapshot
+        print(f"{snapshot} is damaged: passing it over for the one before")
+    return None
+
+
+def snapshots(model_dir: Path) -> list[Path]:
+    """The snapshots of a run, newest first."""
+    return sorted((path for path in model_dir.glob("step-*") if path.name[5:].isdigit()), reverse=True)
+
+
+def verifies(snapshot: Path) -> bool:
+    try:
+        checksums = json.loads((snapshot / "checksums.json").read_text())
+        return bool(checksums) and all(sha256(snapshot / name) == digest for name, digest in checksums.items())
+    except (OSError, ValueError, AttributeError):
+        return False
+
+
+def fingerprint(args, model, n_vocab: int, data_sha: str) -> dict:
+    """What a run may not change between two stops."""
+    config = model.config
+    shape = (
+        f"{args.arch} {config.num_hidden_layers}x{config.hidden_size}x{config.num_attention_heads}, {n_vocab} tokens"
+    )
+    flags = {f"--{name}": getattr(args, name) for name in ("init_from", "seq_len", "loss_on", "optim", "seed")}
+    more = {"rows a step": args.batch_size * args.grad_accum, "packing": not args.no_packing}
+    return {"data": data_sha[:16], "model": shape, **flags, **more}
+
+
+def begin_or_resume(args, accelerator, loss_module, tokenizer, run: dict, n_parameters: int):
+    """Create MODEL_DIR, or go on from its newest snapshot -> (progress, loss module and optimizers as accelerate wants them)."""
+    model, model_dir, progress = loss_module.model, Path(args.model_dir), Progress()
+    snapshot = find_snapshot(model_dir, args.resume)
+    if snapshot:
+        saved = torch.load(snapshot / "trainer_state.pt", weights_only=True, map_location="cpu")
+        refuse_other_run(model_dir, run, saved["run"])
+        progress = Progress(**saved["state"])
+        load_weights(model, snapshot)
+        accelerator.print(f"resume     from {snapshot}")
+    elif accelerator.is_main_process:
+        refuse_to_overwrite(model_dir, args.resume, run)
+        first_metrics = {
+            "run": run, "arguments": vars(args), "parameters": n_parameters, "git_commit": git_commit(),
+            "hardware": device_name(accelerator.device), "processes": accelerator.num_processes,
+            "python": platform.python_version(), "torch": torch.__version__,
+            "transformers": transformers.__version__, "accelerate": accelerate.__version__,
+        }  # fmt: skip
+        create_model_dir(model_dir, model, tokenizer, model_state(model), len(tokenizer), first_metrics)
+    optimizers = build_optimizers(model, args)
+    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+    if snapshot:
+        load_trainer_state(accelerator, optimizers, saved)
+    accelerator.wait_for_everyone()
+    if args.compile:
+        model.base_model.compile()
+    return progress, loss_module, optimizers
+
+
+def save_best(accelerator, loss_module, model_dir: Path, n_vocab: int) -> None:
+    weights = model_state(accelerator.unwrap_model(loss_module).model)
+    if accelerator.is_main_process:
+        write_weights(model_dir / "model.safetensors", weights, n_vocab)
+
+
+def save_snapshot(
+    accelerator, loss_module, optimizers, model_dir: Path, run: dict, progress: Progress, keep: int
+) -> None:
+    weights = model_state(accelerator.unwrap_model(loss_module).model)
+    trainer_state = {
+        "run": run, "state": vars(progress), "rng": gather_object([rng_state()]),
+        "optimizers": [gather_shards(optimizer.state_dict()) for optimizer in optimizers],
+        "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
+    }  # fmt: skip
+    if accelerator.is_main_process:
+        write_snapshot(model_dir, progress.step, weights, trainer_state, keep)
 
 
 def load_trainer_state(accelerator, optimizers, saved: dict) -> None:
@@ -887,6 +1267,55 @@ def load_trainer_state(accelerator, optimizers, saved: dict) -> None:
         set_rng_state(saved["rng"][accelerator.process_index])
 
 
+def load_weights(model, snapshot: Path) -> None:
+    weights = safetensors.torch.load_file(snapshot / "model.safetensors")
+    missing, unexpected = model.load_state_dict(weights, strict=False)
+    assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+
+
+def model_state(model) -> dict[str, torch.Tensor]:
+    """The model's weights on the CPU, whole, without the tied copy of the embedding; all processes must call it."""
+    state = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
+    return {name: weight.cpu().contiguous() for name, weight in gather_shards(state).items()}
+
+
+def gather_shards(value):
+    """`value`, a nest of containers, with the tensors that FSDP has cut up made whole; all processes must call it."""
+    if isinstance(value, dict):
+        return {key: gather_shards(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(gather_shards(part) for part in value)
+    return value.full_tensor().cpu() if hasattr(value, "full_tensor") else value
+
+
+def rng_state() -> dict:
+    """The state of every generator that a step could draw from, in types that `weights_only` loading admits."""
+    algorithm, keys, *rest = np.random.get_state()
+    return {
+        "python": random.getstate(),
+        "numpy": (algorithm, keys.tolist(), *rest),
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
+    }
+
+
+def set_rng_state(state: dict) -> None:
+    random.setstate(state["python"])
+    np.random.set_state(state["numpy"])
+    torch.set_rng_state(state["torch"])
+    if state["cuda"] is not None and torch.cuda.is_available():
+        torch.cuda.set_rng_state(state["cuda"])
+
+
+def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
+    different = [f"{key} {theirs.get(key)} -> {value}" for key, value in mine.items() if theirs.get(key) != value]
+    if different:
+        fail(
+            f"{model_dir} holds a run that differs in {', '.join(different)}; give another --model_dir, "
+            "or start over in this one with --resume never"
+        )
+
+
 def refuse_to_overwrite(model_dir: Path, resume: str, fingerprint: dict) -> None:
     """Without a snapshot to go on from, start only in a folder that is new, or this very run's before its first one."""
     if resume == "never":
@@ -899,27 +1328,128 @@ def refuse_to_overwrite(model_dir: Path, resume: str, fingerprint: dict) -> None
         fail(f"{model_dir} holds a model that this script did not train; give another --model_dir")
 
 
-def agree(accelerator, stop: bool, seconds: float) -> tuple[bool, float]:
-    """What any process was told to do, all do; the clock is the slowest one's."""
-    if accelerator.num_processes == 1:
-        return stop, seconds
-    both = accelerator.gather(torch.tensor([[float(stop), seconds]], device=accelerator.device)).amax(dim=0).tolist()
-    return bool(both[0]), both[1]
+@contextlib.contextmanager
+def disk_full_ends_in_one_line(folder: Path, unfinished: Path):
+    """A full disk ends the run with one line; what is complete on disk stays, what is half written goes."""
+    try:
+        yield
+    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
+        full = getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20
+        if not full and "No space left" not in str(error):
+            raise
+        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
+        fail(f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot")
 
 
-def smaller_micro_batch(micro_batch: int, accelerator, args) -> int:
-    if accelerator.num_processes > 1 or micro_batch == 1:
-        fail(
-            f"out of GPU memory with {micro_batch} row(s) of {args.seq_len} tokens: use --grad_checkpointing on, "
-            "--optim adamw8bit, a smaller --seq_len or a smaller --cfg"
+def write_atomically(path: Path, content: str | bytes) -> None:
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
+    sync_to_disk(temporary)
+    os.replace(temporary, path)
+
+
+def sync_to_disk(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    os.fsync(descriptor)
+    os.close(descriptor)
+
+
+def sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        for block in iter(lambda: file.read(2**22), b""):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def git_commit() -> str | None:
+    folder = Path(__file__).resolve().parent
+    result = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+    return result.stdout.strip() or None
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 11 What is said: screen, metrics.jsonl, TensorBoard, model card
+
+
+class Log:
+    """What the run says: on the screen, in metrics.jsonl and in TensorBoard, the same numbers in all three."""
+
+    def __init__(self, args, accelerator, loss_module, rows: Rows, max_steps: float, peak_flops: float, step: int):
+        self.args, self.say, self.rows, self.max_steps = args, accelerator.print, rows, max_steps
+        self.mfu_per_token = flops_per_token(loss_module.model, rows) / peak_flops
+        self.on_gpu, self.n_vocab = accelerator.device.type == "cuda", loss_module.n_vocab
+        self.recent: list[tuple[int, float]] = []  # (tokens, seconds) of the steps since the last line
+        self.metrics = Metrics(Path(args.model_dir), step) if accelerator.is_main_process else None
+
+    def count(self, tokens: int, seconds: float) -> None:
+        self.recent.append((tokens, seconds))
+
+    def step(self, step: int, loss: float, grad_norm: float, lr: float, seconds_left: float) -> None:
+        tokens, seconds = (sum(column) for column in zip(*self.recent))
+        tokens_per_s, step_seconds = tokens / seconds, seconds / len(self.recent)
+        rows_per_step = self.args.batch_size * self.args.grad_accum
+        row = {"step": step, "loss": loss, "lr": lr, "grad_norm": grad_norm, "tokens_per_s": tokens_per_s,
+               "mfu": tokens_per_s * self.mfu_per_token, "epoch": step * rows_per_step / len(self.rows)}  # fmt: skip
+        self.say(
+            f"step  {step:>6}{f'/{self.max_steps}' if self.max_steps < math.inf else ''} | loss {loss:.4f} | lr {lr:.1e} | "
+            f"norm {grad_norm:.2f} | {1000 * step_seconds:.0f} ms | {tokens_per_s:,.0f} tok/s | MFU {row['mfu']:.0%}"
+            + (f" | {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if self.on_gpu else "")
+            + f" | eta {duration(min((self.max_steps - step) * step_seconds, seconds_left))}",
+            flush=True,
         )
-    return micro_batch // 2
+        if self.metrics:
+            self.metrics.log(**row)
+        self.recent.clear()
+
+    def evaluation(self, progress: Progress, val_loss: float, best: bool, samples, untrained: bool) -> None:
+        perplexity, step = math.exp(min(val_loss, 700)), progress.step
+        self.say(
+            f"eval  {step:>6} | val loss {val_loss:.4f} | perplexity {perplexity:,.2f}"
+            + (" | best so far" if best else f" | best {progress.best_val_loss:.4f} at step {progress.best_step}")
+            + (f" | ln(vocabulary) {math.log(self.n_vocab):.4f}" if untrained else "")
+        )
+        if self.metrics:
+            self.metrics.log(step=step, val_loss=val_loss, perplexity=perplexity)
+        for number, (prompt, answer) in enumerate(samples):
+            self.say(f"      {prompt!r} -> {answer!r}")
+            self.metrics.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", step)
+
+    def end(self, progress: Progress, finished: bool, command: str, samples) -> None:
+        if not finished:
+            self.say(f"saved at step {progress.step}. Go on with:\n\n    {command}\n")
+        elif self.metrics and not self.metrics.rows[-1].get("finished"):
+            self.metrics.log(step=progress.step, finished=True)
+            write_model_card(Path(self.args.model_dir), self.args, command, self.metrics, samples)
+        if self.metrics:
+            self.metrics.writer.close()
+        if finished:
+            skipped = f"; {progress.skipped_steps} steps skipped" if progress.skipped_steps else ""
+            self.say(
+                f"\ndone: {progress.step:,} steps in {duration(progress.seconds)}; best validation loss "
+                f"{progress.best_val_loss:.4f}, perplexity {math.exp(progress.best_val_loss):.2f}, at step "
+                f"{progress.best_step}{skipped}\n\n    python inference.py --model_dir {self.args.model_dir}\n"
+            )
 
 
-def device_name(device) -> str:
-    if device.type == "cuda":
-        return torch.cuda.get_device_name(device)
-    return f"CPU, {torch.get_num_threads()} threads"
+class Metrics:
+    """metrics.jsonl and TensorBoard side by side. Rows after the resumed step are dropped: they will come again."""
+
+    def __init__(self, model_dir: Path, step: int):
+        self.path = model_dir / "metrics.jsonl"
+        lines = self.path.read_bytes().splitlines(keepends=True)
+        rows = [(line, json.loads(line)) for line in lines if line.endswith(b"\n")]
+        write_atomically(self.path, b"".join(line for line, row in rows if row.get("step", -1) <= step))
+        self.rows = [row for _, row in rows if row.get("step", -1) <= step]
+        self.writer = SummaryWriter(str(model_dir / "runs"), purge_step=step + 1 if step else None)
+
+    def log(self, **row) -> None:
+        self.rows.append(row)
+        with self.path.open("a") as file:
+            file.write(json.dumps(row) + "\n")
+        for name, value in row.items():
+            if isinstance(value, float):
+                self.writer.add_scalar(name, value, row["step"])
 
 
 def write_model_card(model_dir: Path, args, command: str, metrics: Metrics, samples) -> None:
@@ -981,226 +1511,7 @@ safety training.
 
 
 # ---------------------------------------------------------------------------------------------------------
-# The run
-
-
-def training_step(
-    accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
-) -> tuple[float, float]:
-    """One optimizer step over `step_rows`; returns the mean loss in nats a token and the gradient norm.
-
-    The sum of the losses is divided by the supervised tokens of the whole step, so neither the micro-batch nor the
-    number of processes changes the gradient. A step that is not finite leaves the weights alone.
-    """
-    # --- one training step -------------------------------------------------------------------------------
-    loss_module.train()
-    mine = step_rows[accelerator.process_index :: accelerator.num_processes]
-    n_learned = int(rows.learned[step_rows].sum())
-    loss = torch.zeros((), device=accelerator.device)
-    for start in range(0, len(mine), micro_batch):
-        is_last = start + micro_batch >= len(mine)
-        batch = rows.micro_batch(mine[start : start + micro_batch], accelerator.device, full_width=args.compile)
-        with contextlib.nullcontext() if is_last else accelerator.no_sync(loss_module):
-            micro_loss = loss_module(**batch) / n_learned
-            accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
-        loss += micro_loss.detach()
-    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
-    grad_norm = gather_shards(grad_norm).to(loss.device)
-    loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
-    for optimizer in optimizers:
-        if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):  # the scaler skips by itself
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
-            optimizer.step()
-        optimizer.zero_grad()
-    return loss, grad_norm
-    # -----------------------------------------------------------------------------------------------------
-
-
-def step_or_out_of_memory(accelerator, *step_arguments) -> tuple[float, float] | None:
-    """`training_step`, or None when the GPU's memory did not suffice; what it held is free on return."""
-    try:
-        return training_step(accelerator, *step_arguments)
-    except torch.OutOfMemoryError:
-        pass
-    for optimizer in step_arguments[1]:
-        optimizer.zero_grad()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
-    return None
-
-
-def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float:
-    """Seconds of a training step: the median of three after one to warm up. The weights are of no use afterwards."""
-    optimizers = build_optimizers(loss_module.model, args)
-    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
-    seconds = []
-    for step in range(4):
-        began = time.perf_counter()
-        step_rows = rows.of_step(step, rows_per_step, args.seed)
-        training_step(accelerator, loss_module, optimizers, rows, step_rows, args.batch_size, 1e-3, args)
-        seconds.append(time.perf_counter() - began)
-    return statistics.median(seconds[1:])
-
-
-def stop_on_signals() -> list[int]:
-    """Collect SIGINT, SIGTERM and SIGHUP in the returned list instead of dying; a second SIGINT exits at once."""
-    received: list[int] = []
-
-    def note(number, _frame):
-        if number in received and number == signal.SIGINT:
-            os._exit(130)
-        received.append(number)
-        print(f"\n{signal.Signals(number).name}: saving after this step; Ctrl-C again exits at once", flush=True)
-
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), note)
-    return received
-
-
-def duration(seconds: float) -> str:
-    minutes, hours, days = seconds / 60, seconds / 3600, seconds / 86400
-    return f"{days:.1f} d" if days >= 2 else f"{hours:.1f} h" if hours >= 2 else f"{minutes:.1f} min"
-
-
-def choose_precision(args) -> str:
-    """The precision asked for; else that of the run to go on with; else the one in which this hardware is fastest."""
-    cuda = torch.cuda.is_available() and not args.cpu
-    if args.fp16:
-        return "fp16" if cuda else fail("--fp16 needs a CUDA GPU; use --bf16 or --fp32")
-    if args.bf16:
-        if cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
-            fail("this GPU has no bf16 (it came with the RTX 30 series); use --fp16 or --fp32")
-        return "bf16"
-    if args.fp32:
-        return "fp32"
-    if cuda:
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
-    begun = Path(args.model_dir) / "metrics.jsonl"
-    if begun.exists() and args.resume != "never":
-        return json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # processes that measure could disagree
-        return "fp32"
-    # some CPUs multiply bf16 twice as fast as float32, some half as fast
-    return "bf16" if matmul_peak("cpu", torch.bfloat16) > matmul_peak("cpu", torch.float32) else "fp32"
-
-
-def keep_freed_memory() -> None:
-    """Let glibc keep freed blocks for the next step: to fault their pages in anew takes a quarter of a step on a CPU."""
-    mallopt = getattr(ctypes.CDLL(None), "mallopt", None) if sys.platform == "linux" else None
-    if mallopt:
-        mallopt(-4, 0)  # M_MMAP_MAX: no block of its own mapping, which goes back to the system when it is freed
-        mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, bytes at the end of the heap
-
-
-def git_commit() -> str | None:
-    folder = Path(__file__).resolve().parent
-    result = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return result.stdout.strip() or None
-
-
-def steps_of_run(args, n_rows: int, rows_per_step: int) -> tuple[float, float]:
-    """(optimizer steps, infinite where --max_hours alone ends the run; the share of the run that is warmup)."""
-    epochs = args.epochs or (None if args.max_steps or args.max_hours else 3.0)
-    max_steps = min(args.max_steps or math.inf, math.ceil(epochs * n_rows / rows_per_step) if epochs else math.inf)
-    if math.isinf(max_steps):
-        return max_steps, 0.05
-    warmup_steps = min(2000, max_steps // 20) if args.warmup_steps is None else args.warmup_steps
-    return max_steps, warmup_steps / max_steps
-
-
-def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int], max_steps: float, where: str) -> str:
-    """The plan of the run, a line a subject."""
-    config, rows_per_step, n_tokens = model.config, args.batch_size * args.grad_accum, int(rows.tokens.sum())
-    lines = [
-        f"model      {n_parameters:,} parameters ({args.arch}, {config.num_hidden_layers} layers x {config.hidden_size}), "
-        f"{args.precision}, attention {config._attn_implementation}, on {where}",
-        f"data       {len(rows.documents):,} documents, {n_tokens:,} tokens, {int(rows.learned.sum()):,} learned, in "
-        f"{len(rows):,} rows of {args.seq_len} ({n_tokens / len(rows) / args.seq_len:.0%} full)"
-        + "".join(f"; {count:,} {name}" for name, count in counts.items() if count),
-        f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
-        f"{rows_per_step * args.seq_len:,} tokens",
-    ]
-    if math.isinf(max_steps):
-        return "\n".join([*lines, f"run        {args.max_hours} hours"])
-    n_epochs = max_steps * rows_per_step / len(rows)
-    at_most = f", at most {args.max_hours} hours" if args.max_hours else ""
-    lines.append(f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs{at_most}")
-    if n_epochs > 20:
-        lines.append(
-            f"warning: {n_epochs:,.0f} epochs over the same {len(rows.documents):,} documents: beyond 20 a model mostly "
-            "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
-        )
-    return "\n".join(lines)
-
-
-def describe_memory(memory: dict[str, float], vram_gb: float | None, checkpointing: bool) -> str:
-    parts = " + ".join(f"{part} {gib:.2f}" for part, gib in memory.items() if gib >= 0.005 and part != "total")
-    fits = "fits" if vram_gb and memory["total"] < vram_gb * USABLE_VRAM else "does not fit"
-    return (
-        f"memory     {parts} = {memory['total']:.2f} GiB predicted peak, {f'{fits} {vram_gb:.3g} GiB, ' if vram_gb else ''}"
-        f"gradient checkpointing {'on' if checkpointing else 'off'}"
-    )
-
-
-def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, max_steps: float, peak_flops: float):
-    """What is worth knowing before a long run, a line a subject: the fastest micro-batch that fits, disk, and time."""
-    model, rows_per_step, lines = loss_module.model, args.batch_size * args.grad_accum, []
-    if vram_gb:
-        best = fastest_that_fits(model.config, args, loss_module.n_vocab, vram_gb)
-        lines.append(
-            f"           fastest that fits: --batch_size {best[0]} --grad_accum {rows_per_step // best[0]}"
-            f"{' --grad_checkpointing on' if best[1] else ''} ({best[2]:.2f} GiB)"
-            if best
-            else "           no micro-batch fits: use --optim adamw8bit, a smaller --seq_len or a smaller --cfg"
-        )
-    snapshot_gb = count_parameters(model, loss_module.n_vocab) * 12 / 1e9
-    disk_gb = snapshot_gb * (args.keep + 1) + snapshot_gb / 3  # one more while it is being written
-    lines.append(f"disk       {disk_gb:.1f} GB for {args.keep} snapshots and the best model")
-    least = "at least "  # were it matrix products and nothing else
-    seconds = rows_per_step * args.seq_len * flops_per_token(model, rows) / peak_flops
-    if accelerator.device.type == "cuda" or seconds < 5:
-        seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
-    total = f", {least}{duration(seconds * max_steps)} for {max_steps:,}" if max_steps < math.inf else ""
-    lines.append(f"time       {least}{seconds:.3g} s a step here{total}")
-    return "\n".join(lines)
-
-
-class Watch:
-    """Looks at the loss of each step: a spike is reported, and what is not finite is kept for a look or ends the run."""
-
-    def __init__(self, accelerator, model_dir: Path, args):
-        self.accelerator, self.model_dir, self.lr = accelerator, model_dir, args.lr
-        self.recent_losses: deque[float] = deque(maxlen=50)
-        self.bad_in_a_row = 0
-
-    def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
-        if math.isfinite(loss) and (math.isfinite(grad_norm) or self.accelerator.scaler):
-            usual = statistics.median(self.recent_losses or [loss])
-            if len(self.recent_losses) >= 20 and loss > 1.5 * usual:
-                n_losses = len(self.recent_losses)
-                self.accelerator.print(
-                    f"loss spike at step {step}: {loss:.4f}, the median of the last {n_losses} was {usual:.4f}"
-                )
-            self.recent_losses.append(loss)
-            self.bad_in_a_row = 0
-            return True
-        self.bad_in_a_row += 1
-        kept = self.model_dir / f"bad-step-{step:06d}.json"
-        if self.accelerator.is_main_process:
-            batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
-            write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
-        self.accelerator.print(
-            f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}"
-        )
-        if self.bad_in_a_row >= BAD_STEPS_ALLOWED:
-            fail(
-                f"{self.bad_in_a_row} steps in a row were not finite: lower --lr (now {self.lr:g}), use --bf16 rather than "
-                f"--fp16, or look at {kept}; the last snapshot is intact",
-                code=1,
-            )
-        return False
+# 12 The command line
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -1291,228 +1602,14 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def main(argv: list[str] | None = None) -> None:
-    started, argv = time.perf_counter(), sys.argv[1:] if argv is None else argv
-    args = build_parser().parse_args(argv)
-    data_dir, model_dir = Path(args.data_dir), Path(args.model_dir)
-    if not (data_dir / "manifest.json").exists():
-        state = "is not complete" if data_dir.exists() else "does not exist"
-        fail(
-            f"the data folder {data_dir} {state}; make it with: python prep_data.py --dataset ... --out_dir {data_dir}"
-        )
-    args.precision = choose_precision(args)
-    args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
-    rows_per_step = args.batch_size * args.grad_accum
+class OneLineParser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see --help")
 
-    # device
-    transformers.logging.set_verbosity_error()
-    torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
-    torch.manual_seed(args.seed)
-    accelerator = accelerate.Accelerator(
-        mixed_precision="no" if args.precision == "fp32" else args.precision, cpu=args.cpu
-    )
-    device, say, is_main = accelerator.device, accelerator.print, accelerator.is_main_process
-    dtype = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}[args.precision]
-    if accelerator.distributed_type == "FSDP" and not (accelerator.is_fsdp2 and args.optim == "adamw"):
-        fail("FSDP works with accelerate launch --use_fsdp --fsdp_version 2, and with --optim adamw")
-    if rows_per_step % accelerator.num_processes:
-        fail(
-            f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
-        )
-    vram_gb = args.vram_gb
-    if device.type == "cuda":
-        card_gb = torch.cuda.get_device_properties(device).total_memory / 2**30
-        vram_gb = args.vram_gb or card_gb
-        torch.cuda.set_per_process_memory_fraction(min(1.0, vram_gb / card_gb), device)
 
-    # data
-    tokenizer = AutoTokenizer.from_pretrained(data_dir / "tokenizer")
-    n_vocab = len(tokenizer)
-    read = (args.seq_len, n_vocab, tokenizer.eos_token_id, args.loss_on == "all")
-    documents, counts, data_sha = read_documents(data_dir / "train_tokenized.jsonl", *read)
-    val_documents, _, _ = read_documents(data_dir / "val_tokenized.jsonl", *read)
-    if not documents or not val_documents:
-        fail(
-            f"{data_dir} has no supervised token in its {'validation' if documents else 'training'} rows that fits "
-            f"--seq_len {args.seq_len}; raise it, or make the data again"
-        )
-    rows, val_rows = (Rows(part, args.seq_len, not args.no_packing) for part in (documents, val_documents))
-
-    # model
-    varlen = find_varlen_kernel(args.use_flash_attn) if device.type == "cuda" and args.precision != "fp32" else None
-    if device.type != "cuda":
-        keep_freed_memory()
-        if args.use_flash_attn:
-            say("--use_flash_attn needs a CUDA GPU: going on with sdpa")
-        if args.compile:  # here documents are grouped by length, in shapes that differ from step to step
-            say("--compile needs a CUDA GPU: going on without")
-        args.compile = False
-    attention = args.attn
-    if attention == "auto":
-        attention = "documents" if varlen or device.type == "cpu" else "sdpa"
-    model = build_model(args, n_vocab, attention)
-    memory, checkpointing = None, args.grad_checkpointing == "on"
-    if args.dry_run or (vram_gb and args.grad_checkpointing == "auto"):
-        memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
-        if vram_gb and args.grad_checkpointing == "auto" and memory["total"] >= vram_gb * USABLE_VRAM:
-            checkpointing = True
-            memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
-    hold_fewer_activations(model, checkpointing)
-    loss_module = NextTokenLoss(model, n_vocab, varlen).to(device)
-    if not args.no_packing:
-        check_isolation(loss_module, device, dtype)
-
-    # plan
-    n_parameters = count_parameters(model, n_vocab)
-    max_steps, warmup = steps_of_run(args, len(rows), rows_per_step)
-    say(describe(args, model, n_parameters, rows, counts, max_steps, device_name(device)))
-    if memory:
-        say(describe_memory(memory, vram_gb, checkpointing))
-    peak_flops, token_flops = matmul_peak(device, dtype) * accelerator.num_processes, flops_per_token(model, rows)
-    if args.dry_run:
-        return say(dry_run(accelerator, loss_module, rows, args, vram_gb, max_steps, peak_flops))
-
-    # a fresh start, or the newest snapshot
-    fingerprint = {
-        "data": data_sha[:16], "model": f"{args.arch} {model.config.num_hidden_layers}x{model.config.hidden_size}"
-        f"x{model.config.num_attention_heads}, {n_vocab} tokens", "--init_from": args.init_from,
-        "--seq_len": args.seq_len, "rows a step": rows_per_step, "packing": not args.no_packing,
-        "--loss_on": args.loss_on, "--optim": args.optim, "--seed": args.seed,
-    }  # fmt: skip
-    state = {
-        "step": 0, "best_val_loss": math.inf, "best_step": 0, "evaluations_without_gain": 0, "last_eval_step": -1,
-        "seconds": 0.0, "skipped_steps": 0,
-    }  # fmt: skip
-    snapshot = find_snapshot(model_dir, args.resume)
-    if snapshot:
-        saved = torch.load(snapshot / "trainer_state.pt", weights_only=True, map_location="cpu")
-        refuse_other_run(model_dir, fingerprint, saved["run"])
-        state = saved["state"]
-        load_weights(model, snapshot)
-        say(f"resume     from {snapshot}")
-    elif is_main:
-        refuse_to_overwrite(model_dir, args.resume, fingerprint)
-        first_metrics = {
-            "run": fingerprint, "arguments": vars(args), "parameters": n_parameters, "git_commit": git_commit(),
-            "hardware": device_name(device), "processes": accelerator.num_processes, "python": platform.python_version(),
-            "torch": torch.__version__, "transformers": transformers.__version__, "accelerate": accelerate.__version__,
-        }  # fmt: skip
-        create_model_dir(model_dir, model, tokenizer, model_state(model), n_vocab, first_metrics)
-    optimizers = build_optimizers(model, args)
-    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
-    if snapshot:
-        load_trainer_state(accelerator, optimizers, saved)
-    accelerator.wait_for_everyone()
-    metrics = Metrics(model_dir, state["step"]) if is_main else None
-    if args.compile:
-        model.base_model.compile()
-    say(
-        f"speed      MFU is a share of {peak_flops / 1e12:.2f} TFLOP/s, measured here with {args.precision} matrices; "
-        f"ready after {time.perf_counter() - started:.1f} s\n"
-    )
-
-    # the run
-    command, signals = "python train.py " + shlex.join(argv), stop_on_signals()
-    of_steps = f"/{max_steps}" if max_steps < math.inf else ""
-    budget = args.max_hours * 3600 if args.max_hours else math.inf
-    loop_began, seconds_before = time.perf_counter(), state["seconds"]
-    wrap_up = 0.0  # seconds that a last evaluation and snapshot take, as measured
-    micro_batch, watch, samples = args.batch_size, Watch(accelerator, model_dir, args), []
-    saved_step = state["step"] if snapshot else 0
-    train_seconds, train_tokens, train_steps = 0.0, 0, 0
-
-    for step in itertools.count(state["step"]):
-        state["step"] = step
-        stop, state["seconds"] = agree(accelerator, bool(signals), seconds_before + time.perf_counter() - loop_began)
-        finished = step >= max_steps or state["seconds"] + wrap_up >= budget
-        paused = time.perf_counter()
-
-        if (finished or step % args.eval_every == 0) and state["last_eval_step"] != step:
-            val_loss = evaluate(accelerator, loss_module, val_rows, args.batch_size)
-            better = val_loss < state["best_val_loss"]
-            state["last_eval_step"] = step
-            state["evaluations_without_gain"] = 0 if better else state["evaluations_without_gain"] + 1
-            if better:
-                state["best_val_loss"], state["best_step"] = val_loss, step
-                weights = model_state(accelerator.unwrap_model(loss_module).model)
-                if is_main:
-                    write_weights(model_dir / "model.safetensors", weights, n_vocab)
-            finished = finished or state["evaluations_without_gain"] >= (args.patience or math.inf)
-            say(
-                f"eval  {step:>6} | val loss {val_loss:.4f} | perplexity {math.exp(min(val_loss, 700)):,.2f}"
-                + (" | best so far" if better else f" | best {state['best_val_loss']:.4f} at step {state['best_step']}")
-                + (f" | ln(vocabulary) {math.log(n_vocab):.4f}" if step == 0 and not args.init_from else "")
-            )
-            if is_main:
-                metrics.log(step=step, val_loss=val_loss, perplexity=math.exp(min(val_loss, 700)))
-                shown = [] if accelerator.is_fsdp2 else val_documents[:: len(val_documents) // 3 or 1][:3]
-                samples = sample_answers(accelerator, loss_module, tokenizer, shown)  # FSDP cannot: one process alone
-                for number, (prompt, answer) in enumerate(samples):
-                    say(f"      {prompt!r} -> {answer!r}")
-                    metrics.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", step)
-
-        if (finished or stop or step % args.save_every == 0) and step != saved_step:
-            weights = model_state(accelerator.unwrap_model(loss_module).model)
-            saved = {
-                "run": fingerprint, "state": state, "rng": gather_object([rng_state()]),
-                "optimizers": [gather_shards(optimizer.state_dict()) for optimizer in optimizers],
-                "scaler": accelerator.scaler.state_dict() if accelerator.scaler else None,
-            }  # fmt: skip
-            if is_main:
-                write_snapshot(model_dir, step, weights, saved, args.keep)
-            saved_step = step
-        wrap_up = max(wrap_up, 1.2 * (time.perf_counter() - paused))
-        if finished or stop:
-            break
-
-        step_began = time.perf_counter()
-        progress = max((step + 1) / max_steps, min(1.0, state["seconds"] / max(1e-9, budget - wrap_up)))
-        factor = lr_factor(progress, warmup, args.schedule, args.min_lr_ratio)
-        step_rows = rows.of_step(step, rows_per_step, args.seed)
-        arguments = accelerator, loss_module, optimizers, rows, step_rows
-        while not (result := step_or_out_of_memory(*arguments, micro_batch, factor, args)):
-            micro_batch = smaller_micro_batch(micro_batch, accelerator, args)
-            say(
-                f"out of GPU memory: from here {micro_batch} rows x {math.ceil(rows_per_step / micro_batch)}, "
-                "the same step again, the same mathematics"
-            )
-        loss, grad_norm = result
-        train_seconds += time.perf_counter() - step_began
-        train_tokens += int(rows.tokens[step_rows].sum())
-        train_steps += 1
-        state["skipped_steps"] += not watch.is_good(step, loss, grad_norm, rows, step_rows)
-
-        if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
-            tokens_per_s = train_tokens / train_seconds
-            row = {"step": step + 1, "loss": loss, "lr": args.lr * factor, "grad_norm": grad_norm,
-                   "tokens_per_s": tokens_per_s, "mfu": tokens_per_s * token_flops / peak_flops,
-                   "epoch": (step + 1) * rows_per_step / len(rows)}  # fmt: skip
-            eta = (max_steps - step - 1) * train_seconds / train_steps
-            say(
-                f"step  {step + 1:>6}{of_steps} | loss {loss:.4f} | lr {row['lr']:.1e} | norm {grad_norm:.2f} | "
-                f"{1000 * train_seconds / train_steps:.0f} ms | {tokens_per_s:,.0f} tok/s | MFU {row['mfu']:.0%}"
-                + (f" | {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if device.type == "cuda" else "")
-                + f" | eta {duration(min(eta, budget - state['seconds']))}",
-                flush=True,
-            )
-            if is_main:
-                metrics.log(**row)
-            train_seconds, train_tokens, train_steps = 0.0, 0, 0
-
-    if not finished:
-        say(f"saved at step {step}. Go on with:\n\n    {command}\n")
-    elif is_main and not metrics.rows[-1].get("finished"):
-        metrics.log(step=step, finished=True)
-        write_model_card(model_dir, args, command, metrics, samples)
-    if is_main:
-        metrics.writer.close()
-    if finished:
-        say(
-            f"\ndone: {step:,} steps in {duration(state['seconds'])}; best validation loss {state['best_val_loss']:.4f}, "
-            f"perplexity {math.exp(state['best_val_loss']):.2f}, at step {state['best_step']}"
-            + (f"; {state['skipped_steps']} steps skipped" if state["skipped_steps"] else "")
-            + f"\n\n    python inference.py --model_dir {model_dir}\n"
-        )
+def fail(message: str, code: int = 2) -> NoReturn:
+    print(f"train.py: error: {message}", file=sys.stderr)
+    raise SystemExit(code)
 
 
 if __name__ == "__main__":
