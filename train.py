@@ -369,7 +369,8 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
         hidden = [
             (p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named if p.ndim == 2 and id(p) not in embeddings
         ]
-        optimizers = [MatrixMuon(hidden, lr=args.muon_lr, weight_decay=args.weight_decay)]
+        iterate_in = torch.float32 if args.precision == "fp32" else torch.bfloat16
+        optimizers = [MatrixMuon(hidden, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)]
         matrices = [p for p in matrices if id(p) in embeddings]
     groups = [
         {"params": matrices, "weight_decay": args.weight_decay},
@@ -732,12 +733,14 @@ class MatrixMuon(getattr(torch.optim, "Muon", object)):
     """Muon (Jordan et al. 2024) over a model's hidden matrices, each in (out, in) order and by itself.
 
     GPT-2 stores its matrices transposed and q, k and v fused in one; Muon must see three. So it works on views, which
-    share the memory of the weights, and borrows the weights' gradients at each step.
+    share the memory of the weights, and borrows the weights' gradients at each step. Its settings and its state are
+    torch's; torch's own step iterates in bfloat16 whatever the device, which a CPU without AVX-512 does at a hundredth
+    of its speed.
     """
 
-    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], **settings):
+    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], iterate_in: torch.dtype, **settings):
         """weights: (matrix, is it stored transposed, number of matrices fused along its output)."""
-        self.weights = weights
+        self.weights, self.iterate_in = weights, iterate_in
         views = [torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])]
         super().__init__(views, **settings)
 
@@ -745,16 +748,40 @@ class MatrixMuon(getattr(torch.optim, "Muon", object)):
     def split(matrix, transposed: bool, n_fused: int):
         return (matrix.T if transposed else matrix).chunk(n_fused)
 
+    @torch.no_grad()
     def step(self, closure=None):
-        gradients = [view for weight, *how in self.weights for view in self.split(weight.grad, *how)]
-        for view, gradient in zip(self.param_groups[0]["params"], gradients):
-            view.grad = gradient
-        return super().step(closure)
+        gradients = (view for weight, *how in self.weights for view in self.split(weight.grad, *how))
+        (group,) = self.param_groups
+        for matrix, gradient in zip(group["params"], gradients):
+            state = self.state[matrix]
+            if "momentum_buffer" not in state:
+                state["momentum_buffer"] = torch.zeros_like(gradient)
+            momentum = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
+            update = gradient.lerp(momentum, group["momentum"])  # Nesterov's look ahead
+            update = orthogonalize(
+                update.to(self.iterate_in), group["ns_steps"], group["ns_coefficients"], group["eps"]
+            )
+            n_out, n_in = matrix.shape
+            matrix.mul_(1 - group["lr"] * group["weight_decay"])
+            matrix.add_(update, alpha=-group["lr"] * math.sqrt(max(1, n_out / n_in)))
 
     def zero_grad(self, set_to_none: bool = True):
-        super().zero_grad(set_to_none)
         for weight, *_ in self.weights:
             weight.grad = None
+
+
+def orthogonalize(matrix: torch.Tensor, n_steps: int, coefficients: tuple, eps: float) -> torch.Tensor:
+    """About U V^T of `matrix` = U S V^T (out, in), by the quintic Newton-Schulz iteration of Muon, in the matrix's dtype.
+
+    Singular values end between 0.7 and 1.2, not at 1: the coefficients are the steepest at 0, for few steps.
+    """
+    a, b, c = coefficients
+    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix  # the smaller Gram matrix
+    x = x / x.norm().clamp(min=eps)
+    for _ in range(n_steps):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if matrix.shape[0] > matrix.shape[1] else x
 
 
 def keep_freed_memory() -> None:
@@ -767,24 +794,28 @@ def keep_freed_memory() -> None:
 
 def choose_precision(args) -> str:
     """The precision asked for; else that of the run to go on with; else the one in which this hardware is fastest."""
+    wanted = next((name for name in DTYPES if getattr(args, name)), None)
     cuda = torch.cuda.is_available() and not args.cpu
-    if args.fp16:
-        return "fp16" if cuda else fail("--fp16 needs a CUDA GPU; use --bf16 or --fp32")
-    if args.bf16:
-        if cuda and not torch.cuda.is_bf16_supported(including_emulation=False):
-            fail("this GPU has no bf16 (it came with the RTX 30 series); use --fp16 or --fp32")
-        return "bf16"
-    if args.fp32:
-        return "fp32"
+    has_bf16 = cuda and torch.cuda.is_bf16_supported(including_emulation=False)
+    if wanted == "fp16" and not cuda:
+        fail("--fp16 needs a CUDA GPU; use --bf16 or --fp32")
+    if wanted == "bf16" and cuda and not has_bf16:
+        fail("this GPU has no bf16 (it came with the RTX 30 series); use --fp16 or --fp32")
     if cuda:
-        return "bf16" if torch.cuda.is_bf16_supported(including_emulation=False) else "fp16"
+        return wanted or ("bf16" if has_bf16 else "fp16")
     begun = Path(args.model_dir) / "metrics.jsonl"
-    if begun.exists() and args.resume != "never":
-        return json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
-    if int(os.environ.get("WORLD_SIZE", 1)) > 1:  # processes that measure could disagree
+    if wanted is None and begun.exists() and args.resume != "never":
+        wanted = json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
+    if wanted == "fp32" or (wanted is None and int(os.environ.get("WORLD_SIZE", 1)) > 1):  # processes could disagree
         return "fp32"
-    # some CPUs multiply bf16 twice as fast as float32, some half as fast
-    return "bf16" if matmul_peak("cpu", torch.bfloat16) > matmul_peak("cpu", torch.float32) else "fp32"
+    # AVX-512 with bf16 units multiplies bf16 twice as fast as float32, other CPUs at a half to a hundredth of its speed;
+    # the name of an instruction set does not tell, 256 x 256 in 0.1 s does
+    fp32, bf16 = (matmul_peak("cpu", dtype, size=256, seconds=0.03) for dtype in (torch.float32, torch.bfloat16))
+    if bf16 > fp32:
+        return "bf16"
+    if wanted and int(os.environ.get("LOCAL_RANK", 0)) == 0:  # said by one process
+        print(f"bf16       is {fp32 / bf16:.2g} times slower than float32 on this CPU: the run goes on in float32")
+    return "fp32"
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -946,16 +977,16 @@ def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> fl
     return statistics.median(seconds[1:])
 
 
-def matmul_peak(device, precision: torch.dtype) -> float:
-    """The rate of large matrix products on this device in this precision, in FLOP/s: what MFU is a share of."""
-    size = 8192 if torch.device(device).type == "cuda" else 1024
-    a = torch.randn(size, size, device=device).to(precision)
-    best = math.inf
-    for _ in range(6):
+def matmul_peak(device, dtype: torch.dtype, size: int | None = None, seconds: float = 0.3) -> float:
+    """FLOP/s of a large matrix product: what MFU is a share of. The best of several, since a GPU's clock has to ramp up."""
+    size = size or (8192 if torch.device(device).type == "cuda" else 1024)
+    a = torch.randn(size, size, device=device).to(dtype)
+    products = []
+    while len(products) < 2 or sum(products) < seconds:  # the first prepares the kernel
         start = time.perf_counter()
         (a @ a)[0, 0].item()  # .item() waits for the device
-        best = min(best, time.perf_counter() - start)
-    return 2 * size**3 / best
+        products.append(time.perf_counter() - start)
+    return 2 * size**3 / min(products)
 
 
 def flops_per_token(model, rows: Rows) -> float:
