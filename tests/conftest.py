@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -14,6 +15,8 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches out; those of the hub path set their own
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+HANG_S = 900  # seconds after which a process counts as hanging: no test may depend on how fast the machine is
 
 # a model and a batch small enough that a run takes a second
 SMALL = [
@@ -62,7 +65,7 @@ def write_jsonl(path: Path, rows) -> Path:
 
 def run_script(*command: str, **kwargs) -> subprocess.CompletedProcess:
     """Run one of the project's scripts as a user does and capture what it says."""
-    kwargs = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": 300, **kwargs}
+    kwargs = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": HANG_S, **kwargs}
     return subprocess.run([sys.executable, *map(str, command)], **kwargs)
 
 
@@ -86,6 +89,24 @@ def chatbot(tmp_path_factory, chat_data) -> Path:
     folder = tmp_path_factory.mktemp("checkpoints") / "bot"
     train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--epochs", "40"])
     return folder
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test(monkeypatch):
+    """Each process that a test starts leads a group of its own, and the group ends with the test, however that ends."""
+    started = []
+
+    class LeaderOfItsGroup(subprocess.Popen):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **{"start_new_session": True, **kwargs})
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", LeaderOfItsGroup)
+    yield
+    for process in started:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 @pytest.fixture(autouse=True)

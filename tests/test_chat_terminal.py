@@ -6,10 +6,11 @@ import json
 import re
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import pexpect
 import pytest
-from conftest import ROOT
+from conftest import HANG_S, ROOT
 from test_inference import FACTS, endless, one_thread, shared_bot  # noqa: F401
 
 import inference
@@ -28,12 +29,15 @@ def bot_dir(tmp_path_factory) -> Path:
 class Terminal:
     """The program in a pseudo-terminal of 24 x 80 characters."""
 
+    opened: ClassVar[list[pexpect.spawn]] = []
+
     def __init__(self, model_dir: Path, home: Path, *flags: str, color: bool = False):
         env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1",
                "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", **({} if color else {"NO_COLOR": "1"})}  # fmt: skip
         command = ["inference.py", "--model_dir", str(model_dir), "--greedy", "--system", "Be brief.", *flags]
-        self.child = pexpect.spawn(sys.executable, command, cwd=str(ROOT), env=env, encoding="utf-8", timeout=60,
+        self.child = pexpect.spawn(sys.executable, command, cwd=str(ROOT), env=env, encoding="utf-8", timeout=HANG_S,
                                    dimensions=(24, 80))  # fmt: skip
+        self.opened.append(self.child)
         self.child.delaybeforesend = 0.02
         self.log = ""
         self.expect(PROMPT)
@@ -57,6 +61,13 @@ class Terminal:
         self.log += self.child.before
         self.child.close()
         assert self.child.exitstatus == status and "Traceback" not in self.log
+
+
+@pytest.fixture(autouse=True)
+def no_terminal_outlives_its_test():
+    yield
+    while Terminal.opened:
+        Terminal.opened.pop().close(force=True)
 
 
 def test_a_conversation_with_every_command(bot_dir, tmp_path):

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from conftest import ROOT, mistake, write_jsonl
+from conftest import HANG_S, ROOT, mistake, write_jsonl
 
 import inference
 
@@ -465,9 +465,9 @@ def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir, tmp_path):
     time.sleep(0.2)
     waiting.send_signal(signal.SIGINT)
     head.stdin.close()
-    assert (head.wait(60), head.stderr.read()) == (0, "")
-    assert (waiting.wait(60), waiting.stderr.read()) == (130, "")
-    assert sheet.wait(60) == 0 and "rror" not in sheet.stderr.read()
+    assert (head.wait(HANG_S), head.stderr.read()) == (0, "")
+    assert (waiting.wait(HANG_S), waiting.stderr.read()) == (130, "")
+    assert sheet.wait(HANG_S) == 0 and "rror" not in sheet.stderr.read()
     for process in (head, waiting, sheet):
         for stream in (process.stdin, process.stdout, process.stderr):
             stream.close()

@@ -14,7 +14,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import HANG_S, ROOT
 
 
 @pytest.fixture
@@ -43,7 +43,7 @@ def run_all(project: Path, *args: str, **kwargs) -> subprocess.CompletedProcess:
         "stdin": subprocess.DEVNULL,
         "capture_output": True,
         "text": True,
-        "timeout": 300,
+        "timeout": HANG_S,
         **kwargs,
     }
     return subprocess.run(["./run_all.sh", *args], **kwargs)

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import ROOT, conversations, mistake, run_script, write_jsonl
+from conftest import HANG_S, ROOT, conversations, mistake, run_script, write_jsonl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -885,7 +885,7 @@ def test_interrupt_leaves_nothing(tmp_path):
     while not (tmp_path / "out/prep.tmp/rows").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
-    _, error = process.communicate(timeout=60)
+    _, error = process.communicate(timeout=HANG_S)
     assert process.returncode == 1
     assert "Traceback" not in error
     assert error.strip().startswith("prep_data.py: stopped")

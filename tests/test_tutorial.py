@@ -47,6 +47,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from conftest import HANG_S
 
 ROOT = Path(__file__).resolve().parent.parent
 TUTORIAL, README = ROOT / "tutorial.md", ROOT / "README.md"
@@ -570,7 +571,7 @@ def reader(tmp_path_factory) -> Iterator[Callable[[str], subprocess.CompletedPro
         try:
             assert warm.stdout.readline() == "ready\n"
             yield lambda command: subprocess.run(
-                ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, timeout=120,
+                ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, timeout=HANG_S,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
         finally:
