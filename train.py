@@ -43,6 +43,9 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
 
+# Before torch loads: its threads spin while they wait for one another, and beside a busy program that costs up to 30x.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 import accelerate
 import numpy as np
 import safetensors.torch
@@ -792,6 +795,19 @@ def keep_freed_memory() -> None:
         mallopt(-1, 2**31 - 1)  # M_TRIM_THRESHOLD, bytes at the end of the heap
 
 
+def cpu_speeds() -> tuple[float, float]:
+    """FLOP/s of one thread in (float32, bfloat16), in 0.1 s.
+
+    AVX-512 with bf16 units multiplies bf16 twice as fast as float32, other CPUs at a half to a hundredth of its speed, and
+    the name of an instruction set does not tell. One thread, since several wait for one another on a busy machine.
+    """
+    n_threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    speeds = [matmul_peak("cpu", dtype, size=256, seconds=0.03) for dtype in (torch.float32, torch.bfloat16)]
+    torch.set_num_threads(n_threads)
+    return speeds[0], speeds[1]
+
+
 def choose_precision(args) -> str:
     """The precision asked for; else that of the run to go on with; else the one in which this hardware is fastest."""
     wanted = next((name for name in DTYPES if getattr(args, name)), None)
@@ -808,9 +824,7 @@ def choose_precision(args) -> str:
         wanted = json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
     if wanted == "fp32" or (wanted is None and int(os.environ.get("WORLD_SIZE", 1)) > 1):  # processes could disagree
         return "fp32"
-    # AVX-512 with bf16 units multiplies bf16 twice as fast as float32, other CPUs at a half to a hundredth of its speed;
-    # the name of an instruction set does not tell, 256 x 256 in 0.1 s does
-    fp32, bf16 = (matmul_peak("cpu", dtype, size=256, seconds=0.03) for dtype in (torch.float32, torch.bfloat16))
+    fp32, bf16 = cpu_speeds()
     if bf16 > fp32:
         return "bf16"
     if wanted and int(os.environ.get("LOCAL_RANK", 0)) == 0:  # said by one process
