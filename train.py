@@ -66,7 +66,7 @@ CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
     "baseline_355m": (24, 1024, 16, 3e-4),
     "heavier_420m": (28, 1152, 18, 2.5e-4),  # 505.4 M parameters; the name is kept as it was asked for
 }
-LOGITS_PER_CHUNK = 2**24  # elements; 64 MiB of float32: what the loss holds at a time, however many tokens
+LOGITS_PER_CHUNK = 2**25  # elements; 128 MiB of float32: what the loss holds at a time, however many tokens
 WEIGHTS_PER_BLOCK = 2**24  # elements of the head whose gradient is formed at a time
 MEMORY_PARTS = {  # torch's names for them, and ours
     "Parameter": "weights", "Gradient": "gradients", "Activation": "activations", "Temp": "temporaries",
@@ -304,19 +304,23 @@ class ChunkedCrossEntropy(torch.autograd.Function):
         h, w = hidden.to(dtype), weight.to(dtype)
         loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
         grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
-        chunk_size = max(1, LOGITS_PER_CHUNK // len(weight))
+        chunk_size = max(64, LOGITS_PER_CHUNK // len(weight) // 64 * 64)
+        buffer = h.new_empty(min(chunk_size, len(h)), len(weight))  # one for all chunks: the step's largest tensor
         for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
-            logits = (chunk @ w.T).float()
+            product, target = buffer[: len(chunk)], target[:, None]
+            logits = torch.mm(chunk, w.T, out=product).float()  # in float32 the same memory
             logits[:, n_vocab:] = -math.inf
-            target, largest = target[:, None], logits.amax(dim=1, keepdim=True)
-            at_target, probabilities = logits.gather(1, target), logits.softmax(dim=1)
-            del logits  # one of the step's largest tensors
+            largest, at_target = logits.amax(dim=1, keepdim=True), logits.gather(1, target)
+            probabilities = torch.softmax(logits, dim=1, out=logits)
             # the largest probability is exp(largest logit - log Z), and never too small for its logarithm
             loss += (largest - probabilities.amax(dim=1, keepdim=True).log() - at_target).sum()
             if any(ctx.needs_input_grad):
-                grad_logits = probabilities.scatter_add_(1, target, -torch.ones_like(largest)).to(dtype)
-                grad.copy_(grad_logits @ w)
-                blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])
+                grad_logits = product.copy_(probabilities.scatter_add_(1, target, -torch.ones_like(largest)))
+                torch.mm(grad_logits, w, out=grad)
+                if dtype is torch.float32:
+                    grad_weight.addmm_(grad_logits.T, chunk)
+                    continue
+                blocks = max(1, WEIGHTS_PER_BLOCK // weight.shape[1])  # a product in 16 bits is added in 32
                 for grad_block, logits_block in zip(grad_weight.split(blocks), grad_logits.split(blocks, dim=1)):
                     grad_block += logits_block.T @ chunk
         ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
