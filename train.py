@@ -283,83 +283,6 @@ class NextTokenLoss(torch.nn.Module):
         return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
 
 
-class ChunkedCrossEntropy(torch.autograd.Function):
-    """Summed cross-entropy of `hidden @ weight.T` against `targets`, without ever holding all logits.
-
-    hidden (N, C), weight (V, C), targets (N,) -> scalar, float32. The gradient of a chunk of logits is formed as soon
-    as its loss is, so nothing is computed twice. Columns from `n_vocab` on pad the matrix to a fast shape: no
-    probability goes there.
-    """
-
-    @staticmethod
-    def forward(ctx, hidden, weight, targets, n_vocab):
-        device_type = hidden.device.type
-        autocast = torch.is_autocast_enabled(device_type)
-        dtype = torch.get_autocast_dtype(device_type) if autocast else hidden.dtype
-        h, w = hidden.to(dtype), weight.to(dtype)
-        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
-        grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
-        chunk_size = max(64, LOGITS_PER_CHUNK // len(weight) // 64 * 64)
-        buffer = h.new_empty(min(chunk_size, len(h)), len(weight))  # one for all chunks: the step's largest tensor
-        for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
-            product, target = buffer[: len(chunk)], target[:, None]
-            logits = torch.mm(chunk, w.T, out=product).float()  # in float32 the same memory
-            logits[:, n_vocab:] = -math.inf
-            largest, at_target = logits.amax(dim=1, keepdim=True), logits.gather(1, target)
-            z = logits.sub_(largest).exp_().sum(dim=1, keepdim=True)  # softmax by hand, in place; exp cannot overflow
-            loss += (largest + z.log() - at_target).sum()
-            if any(ctx.needs_input_grad):  # d loss / d logits = probabilities - 1 at the target
-                logits.div_(z).scatter_add_(1, target, -torch.ones_like(z))
-                grad_logits = logits if dtype is torch.float32 else product.copy_(logits)
-                torch.mm(grad_logits, w, out=grad)
-                add_product(grad_weight, grad_logits.T, chunk)
-            del logits  # before the next chunk makes its own
-        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
-        return loss
-
-    @staticmethod
-    def backward(ctx, grad_loss):
-        grad_hidden, grad_weight = ctx.saved_tensors
-        return grad_hidden.mul_(grad_loss), grad_weight.mul_(grad_loss), None, None  # in place: they are large
-
-
-def add_product(total: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
-    """total += a @ b, for a `total` (V, C) in float32 and factors that may be in 16 bits: then a block of rows at a time."""
-    if a.dtype is total.dtype:
-        total.addmm_(a, b)
-    else:
-        n_rows = max(1, WEIGHTS_PER_BLOCK // total.shape[1])
-        for total_block, a_block in zip(total.split(n_rows), a.split(n_rows)):
-            total_block += a_block @ b
-
-
-def document_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, documents=None, **kwargs):
-    """Causal attention inside each document of a packed batch, at about the cost of the documents alone.
-
-    query, key, value (B, H, T, D) -> (B, T, H, D). `documents` is what `NextTokenLoss.where_documents_are` made of the
-    batch: a variable-length flash kernel with the documents' bounds, or groups of documents of like length, each group
-    one call of sdpa. Without it (generation) this is plain sdpa.
-    """
-    if documents is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-    B, H, T, D = query.shape
-    q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
-    if callable(documents):
-        return documents(q, k, v, scaling).view(B, T, H, D), None
-    groups, places = documents
-    outputs = []
-    for group in groups:  # (documents, length): a document's last token again behind its end, where no query sees it
-        qkv = (x[group].transpose(1, 2) for x in (q, k, v))
-        output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
-        outputs.append(output.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs)[places].view(B, T, H, D), None
-
-
-AttentionInterface.register("documents", document_attention)
-
-
 # ---------------------------------------------------------------------------------------------------------
 # 3 Optimizer and schedule
 
@@ -673,6 +596,83 @@ def set_up_model(args, accelerator, n_vocab: int, vram_gb: float | None):
 
 # ---------------------------------------------------------------------------------------------------------
 # 7 Faster and smaller: kernels, recomputation, Muon
+
+
+class ChunkedCrossEntropy(torch.autograd.Function):
+    """Summed cross-entropy of `hidden @ weight.T` against `targets`, without ever holding all logits.
+
+    hidden (N, C), weight (V, C), targets (N,) -> scalar, float32. The gradient of a chunk of logits is formed as soon
+    as its loss is, so nothing is computed twice. Columns from `n_vocab` on pad the matrix to a fast shape: no
+    probability goes there.
+    """
+
+    @staticmethod
+    def forward(ctx, hidden, weight, targets, n_vocab):
+        device_type = hidden.device.type
+        autocast = torch.is_autocast_enabled(device_type)
+        dtype = torch.get_autocast_dtype(device_type) if autocast else hidden.dtype
+        h, w = hidden.to(dtype), weight.to(dtype)
+        loss = torch.zeros((), dtype=torch.float32, device=hidden.device)
+        grad_hidden, grad_weight = torch.empty_like(h), torch.zeros_like(weight, dtype=torch.float32)
+        chunk_size = max(64, LOGITS_PER_CHUNK // len(weight) // 64 * 64)
+        buffer = h.new_empty(min(chunk_size, len(h)), len(weight))  # one for all chunks: the step's largest tensor
+        for chunk, target, grad in zip(h.split(chunk_size), targets.split(chunk_size), grad_hidden.split(chunk_size)):
+            product, target = buffer[: len(chunk)], target[:, None]
+            logits = torch.mm(chunk, w.T, out=product).float()  # in float32 the same memory
+            logits[:, n_vocab:] = -math.inf
+            largest, at_target = logits.amax(dim=1, keepdim=True), logits.gather(1, target)
+            z = logits.sub_(largest).exp_().sum(dim=1, keepdim=True)  # softmax by hand, in place; exp cannot overflow
+            loss += (largest + z.log() - at_target).sum()
+            if any(ctx.needs_input_grad):  # d loss / d logits = probabilities - 1 at the target
+                logits.div_(z).scatter_add_(1, target, -torch.ones_like(z))
+                grad_logits = logits if dtype is torch.float32 else product.copy_(logits)
+                torch.mm(grad_logits, w, out=grad)
+                add_product(grad_weight, grad_logits.T, chunk)
+            del logits  # before the next chunk makes its own
+        ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
+        return loss
+
+    @staticmethod
+    def backward(ctx, grad_loss):
+        grad_hidden, grad_weight = ctx.saved_tensors
+        return grad_hidden.mul_(grad_loss), grad_weight.mul_(grad_loss), None, None  # in place: they are large
+
+
+def add_product(total: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
+    """total += a @ b, for a `total` (V, C) in float32 and factors that may be in 16 bits: then a block of rows at a time."""
+    if a.dtype is total.dtype:
+        total.addmm_(a, b)
+    else:
+        n_rows = max(1, WEIGHTS_PER_BLOCK // total.shape[1])
+        for total_block, a_block in zip(total.split(n_rows), a.split(n_rows)):
+            total_block += a_block @ b
+
+
+def document_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, documents=None, **kwargs):
+    """Causal attention inside each document of a packed batch, at about the cost of the documents alone.
+
+    query, key, value (B, H, T, D) -> (B, T, H, D). `documents` is what `NextTokenLoss.where_documents_are` made of the
+    batch: a variable-length flash kernel with the documents' bounds, or groups of documents of like length, each group
+    one call of sdpa. Without it (generation) this is plain sdpa.
+    """
+    if documents is None:
+        return sdpa_attention_forward(
+            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
+        )
+    B, H, T, D = query.shape
+    q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
+    if callable(documents):
+        return documents(q, k, v, scaling).view(B, T, H, D), None
+    groups, places = documents
+    outputs = []
+    for group in groups:  # (documents, length): a document's last token again behind its end, where no query sees it
+        qkv = (x[group].transpose(1, 2) for x in (q, k, v))
+        output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
+        outputs.append(output.transpose(1, 2).flatten(0, 1))
+    return torch.cat(outputs)[places].view(B, T, H, D), None
+
+
+AttentionInterface.register("documents", document_attention)
 
 
 def find_varlen_kernel(use_flash_attn: bool):
