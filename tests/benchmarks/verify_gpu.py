@@ -51,10 +51,13 @@ from typing import NoReturn
 ROOT = Path(__file__).resolve().parents[2]
 HOLDS, FAILS, NOT_RUN = "holds", "FAILS", "not run"
 GIB = 2**30
+SETTING_UP = 300  # seconds at most to look at the machine, and as many to make up rows
 VOCABULARY = 50_260  # GPT-2's tokens and three role tokens
 CFGS = ("tiny", "small_test", "baseline_355m", "heavier_420m")
 LAST_ONES = "--eval_every 1000000 --save_every 1000000 "  # only what the first and the last step do anyway
-SMALL = "--cfg small_test --seq_len 1024 --batch_size 8 --grad_accum 1 --grad_checkpointing off --log_every 5 " + LAST_ONES
+SMALL = (
+    "--cfg small_test --seq_len 1024 --batch_size 8 --grad_accum 1 --grad_checkpointing off --log_every 5 " + LAST_ONES
+)
 LARGE = "--cfg baseline_355m --seq_len 1024 --batch_size 8 --grad_accum 4 --grad_checkpointing off --bf16 --vram_gb 16 "
 LARGE += "--log_every 5 " + LAST_ONES
 ATTENTION = r"attention \w+"  # the plan says which path it is
@@ -105,12 +108,10 @@ def memory(bench: Bench, limit: float, cfg: str, checkpointing: str) -> tuple[bo
     """The peak that the plan of the run prints, beside the most that torch held during its steps."""
     flags = f"--cfg {cfg} --seq_len 1024 --batch_size 2 --grad_accum 2 --max_steps 3 --bf16 --vram_gb 16 {LAST_ONES}"
     bench.needs_gib(14 if cfg == "heavier_420m" else 0)
-    run = bench.train(f"memory-{cfg}-{checkpointing}", flags + f"--grad_checkpointing {checkpointing}", measure="memory")
+    given = {"miniature": "--n_embd 256 --n_head 4 --batch_size 16 --grad_accum 1", "measure": "memory"}
+    run = bench.train(f"memory-{cfg}-{checkpointing}", flags + f"--grad_checkpointing {checkpointing}", **given)
     predicted = float(run.said(r"= ([\d.]+) GiB predicted peak"))
     measured = max(step["peak_gib"] for step in run.steps)
-    if bench.miniature:  # the plan rounds to hundredths, too coarse for a toy
-        predicted = sum(float(part) for part in re.findall(r"(?:weights|gradients|optimizer) ([\d.]+)", run.text))
-        return measured < predicted + limit, f"{measured:.3f} GiB measured, {predicted:.2f} predicted without activations"
     seen = f"{measured:.2f} GiB measured, {predicted:.2f} predicted: off by {predicted / measured - 1:+.1%}"
     return abs(predicted / measured - 1) <= limit, seen
 
@@ -146,7 +147,7 @@ def learns(bench: Bench, limit: float, flags: str, package: str | None = None) -
     arch = re.search(r"--arch (\w+)", flags)
     if arch and arch[1] not in bench.card["archs"]:
         raise NotRun(f"train.py has no --arch {arch[1]}")
-    run = bench.train(re.sub(r"\W+", "-", flags).strip("-"), SMALL + "--max_steps 10 " + flags)
+    run = bench.train(re.sub(r"\W+", "-", flags).strip("-"), SMALL + "--max_steps 10 " + flags, miniature=flags)
     first, last = run.steps[0]["loss"], run.steps[-1]["loss"]
     return first - last > limit, f"loss {first:.2f} -> {last:.2f}, {run.speed()}, {run.said(ATTENTION)}"
 
@@ -162,7 +163,9 @@ def fp16(bench: Bench, limit: float) -> tuple[bool, str]:
 def isolation_in_tf32(bench: Bench, limit: float) -> tuple[bool, str]:
     """train.py's own check that packed documents do not see one another, in float32 as TF32 multiplies it, 505 M."""
     bench.needs_gib(14)
-    flags = f"--cfg heavier_420m --seq_len 1024 --batch_size 1 --grad_accum 1 --fp32 --max_steps {limit:.0f} {LAST_ONES}"
+    flags = (
+        f"--cfg heavier_420m --seq_len 1024 --batch_size 1 --grad_accum 1 --fp32 --max_steps {limit:.0f} {LAST_ONES}"
+    )
     run = bench.train("isolation", flags + "--grad_checkpointing on")
     return len(run.steps) == limit, f"{len(run.steps)} step, loss {run.steps[-1]['loss']:.2f}"
 
@@ -201,7 +204,7 @@ def change_precision(bench: Bench, limit: float) -> tuple[bool, str]:
 
 def within_16_gib(bench: Bench, limit: float, flags: str) -> tuple[bool, str]:
     """A long shape on a card of 16 GB, with the rows of the README's command."""
-    bench.needs_gib(15)
+    bench.needs_gib(14.5)
     given = f"--batch_size 2 --grad_accum 16 --bf16 --vram_gb 16 --max_steps 4 --log_every 2 {LAST_ONES}"
     run = bench.train(re.sub(r"\W+", "-", flags).strip("-"), f"{flags} {given}")
     holds = "out of GPU memory" not in run.text and run.reserved_gib <= limit
@@ -250,7 +253,9 @@ def beside(bench: Bench, limit: float, kind: str) -> tuple[bool, str]:
     theirs = bench.job(trainer_job, kind=kind, argv=bench.flags("beside-theirs", flags))
     steps = ours.steps[3:]
     speed = sum(step["learned"] for step in steps) / sum(step["seconds"] for step in steps)
-    seen = f"{speed:,.0f} and {theirs['learned_per_s']:,.0f} supervised tokens/s: {speed / theirs['learned_per_s']:.1f}x"
+    seen = (
+        f"{speed:,.0f} and {theirs['learned_per_s']:,.0f} supervised tokens/s: {speed / theirs['learned_per_s']:.1f}x"
+    )
     return speed / theirs["learned_per_s"] >= limit, seen
 
 
@@ -265,35 +270,36 @@ class Claim:
     in_miniature: float
 
 
+TWO_CORES = 20.5  # tokens/s of baseline_355m in bf16 without a card: results/inference.md
 LOSSES = "each loss within {:g} of the other's"
 FALLS = "the loss falls in 10 steps"
 CLAIMS = [  # in the order of their worth
     Claim("the README's command", "{:g} steps, finite; untrained within 0.5 of ln(vocabulary)", readme_command, 20, 20),
     Claim("kernel against mathematics", "forward and gradients within {:g} of the largest", kernel, 2e-2, 1e-5),
     Claim("refusals of the kernel", "each refused, or right to {:g}", refusals, 2e-2, 1e-5),
-    Claim("MFU, eager", "{:.0%} of the measured matrix speed", partial(mfu, compiled=False), 0.65, 0),
-    Claim("MFU, --compile", "{:.0%} of the measured matrix speed", partial(mfu, compiled=True), 0.75, 0),
+    Claim("MFU, eager", "at least {:.0%} of the measured matrix speed", partial(mfu, compiled=False), 0.65, 0),
+    Claim("MFU, --compile", "at least {:.0%} of the measured matrix speed", partial(mfu, compiled=True), 0.75, 0),
     *(
         Claim(
-            f"heavy shapes within 16 GiB: {flags}", "no more than {:g} GiB, never out of memory",
+            f"{flags} within 16 GiB", "at most {:g} GiB held, never out of memory",
             partial(within_16_gib, flags=flags), 16, 16,
         )
         for flags in ("--cfg heavier_420m --seq_len 1024", "--cfg baseline_355m --seq_len 2048")
     ),
     *(
         Claim(
-            f"memory of {cfg}, checkpointing {checkpointing}", "measured and predicted peak within {:g}",
-            partial(memory, cfg=cfg, checkpointing=checkpointing), 0.1, 0.05,
+            f"memory of {cfg}, checkpointing {checkpointing}", "predicted peak within {:.0%} of the measured one",
+            partial(memory, cfg=cfg, checkpointing=checkpointing), 0.1, 0.25,
         )
         for cfg in reversed(CFGS)
         for checkpointing in ("off", "on")
     ),
-    Claim("isolated packing", "{:g} of the speed of one document a row", packing, 0.9, 0.2),
+    Claim("isolated packing", "at least {:g}x the speed of one document a row", packing, 0.9, 0.2),
     Claim("out of memory and back", "half the rows until they fit; " + LOSSES, out_of_memory, 0.02, 1e-4),
     Claim("stop and resume", LOSSES, resume, 0.02, 1e-6),
     Claim("bf16 snapshot, another precision", "{:g} steps more", change_precision, 4, 4),
-    Claim("chat", "more than {:g} tokens/s", chat, 10, 1),
-    Claim("chat, --compile", "{:g} of the speed without, after /reset too", chat_compiled, 1.0, 0.01),
+    Claim("chat", "more than {:g} tokens/s", chat, TWO_CORES, 1),
+    Claim("chat, --compile", "at least {:g}x the speed without, after /reset too", chat_compiled, 1.0, 0.01),
     Claim("--fp16", FALLS, fp16, 0, 0),
     Claim("--arch llama", FALLS, partial(learns, flags="--arch llama"), 0, 0),
     Claim("--arch qwen3", FALLS, partial(learns, flags="--arch qwen3"), 0, 0),
@@ -312,8 +318,8 @@ CLAIMS = [  # in the order of their worth
         partial(dry_run, flags="--cfg small_test --batch_size 64 --grad_accum 1 --vram_gb 3 --grad_checkpointing off"), 0, 0,
     ),
     Claim("waits for the GPU", "at most {:g} a step", one_wait, 1, 1),
-    Claim("beside the HF Trainer", "{:g} of its supervised tokens/s", partial(beside, kind="hf"), 1, 0.01),
-    Claim("beside TRL, packed", "{:g} of its supervised tokens/s", partial(beside, kind="trl"), 1, 0.01),
+    Claim("beside the HF Trainer", "at least {:g}x its supervised tokens/s", partial(beside, kind="hf"), 1, 0.01),
+    Claim("beside TRL, packed", "at least {:g}x its supervised tokens/s", partial(beside, kind="trl"), 1, 0.01),
 ]  # fmt: skip
 
 
@@ -350,7 +356,9 @@ class Run:
 
     def speed(self) -> str:
         gib = re.findall(r"\| ([\d.]+ GiB) \|", self.text)
-        return f"{self.last['tokens_per_s']:,.0f} tokens/s, MFU {self.last['mfu']:.1%}" + (f", {gib[-1]}" if gib else "")
+        return f"{self.last['tokens_per_s']:,.0f} tokens/s, MFU {self.last['mfu']:.1%}" + (
+            f", {gib[-1]}" if gib else ""
+        )
 
     def said(self, pattern: str) -> str:
         found = re.search(pattern, self.text)
@@ -444,6 +452,8 @@ class Bench:
         metrics = self.out / "models" / name / "metrics.jsonl"
         rows = [json.loads(line) for line in metrics.read_text().splitlines()] if metrics.exists() else []
         run = Run(found.pop("exit_code"), found.pop("text"), rows, **found)
+        if run.exit_code == 2 and "has no bf16" in run.text:
+            raise NotRun(run.last_line)
         if run.exit_code and not may_fail:
             raise Failed(f"exit code {run.exit_code}: {run.last_line}")
         self.runs[name] = run
@@ -476,12 +486,12 @@ class Bench:
                 self.too_long(error.timeout)
         return {"exit_code": done.returncode, "text": read_from(self.log, start)}
 
-    def job(self, function: Callable[..., dict], **arguments) -> dict:
+    def job(self, function: Callable[..., dict], patience: float | None = None, **arguments) -> dict:
         """Run a function of section 3 in a process of its own; what it returned, its exit code and what it said."""
         if "argv" in arguments:
             note(self.log, "inference.py" if function is chat_job else "train.py", arguments["argv"])
         start = self.log.stat().st_size if self.log.exists() else 0
-        seconds, result = self.patience(), self.log.with_suffix(".json")
+        seconds, result = patience or self.patience(), self.log.with_suffix(".json")
         process = processes().Process(target=in_process, args=(function, arguments, str(self.log), str(result)))
         process.start()
         process.join(seconds)
@@ -550,7 +560,12 @@ def survey_job(miniature: bool) -> dict:
 
     parser = train.build_parser()
     (archs,) = (action.choices for action in parser._actions if action.dest == "arch")
-    found = {"archs": list(archs), "cuda": torch.cuda.is_available(), "gib": 0.0, "name": platform.processor() or "a CPU"}
+    found = {
+        "archs": list(archs),
+        "cuda": torch.cuda.is_available(),
+        "gib": 0.0,
+        "name": platform.processor() or "a CPU",
+    }
     if found["cuda"] and not miniature:
         torch.ones(1, device="cuda")
         found["gib"] = torch.cuda.get_device_properties(0).total_memory / GIB
@@ -593,7 +608,9 @@ def data_job(folder: str, kind: str, miniature: bool) -> dict:
             for q, a in sizes.tolist()
         ]
     else:  # the end of a document is a token too
-        lengths = rng.integers(32, 321, size=n_rows) * seq_len // 1024 + 4 if kind == "short" else [seq_len - 1] * n_rows
+        lengths = (
+            rng.integers(32, 321, size=n_rows) * seq_len // 1024 + 4 if kind == "short" else [seq_len - 1] * n_rows
+        )
         rows = [{"text": text(int(length))} for length in lengths[: n_rows if kind == "short" else n_rows // 8]]
     (work / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
     prep_data.main(["--dataset", str(work / "rows.jsonl"), "--out_dir", folder, "--tokenizer", str(work), "--seq_len",
@@ -638,7 +655,10 @@ def attention_job(device: str, dtype: str = "bfloat16", widened: bool = False, h
         (reference * weights).sum().backward()
     except (RuntimeError, ValueError, TypeError, NotImplementedError) as error:
         return {"refused": f"{type(error).__name__}: {str(error).splitlines()[0][:120]}"}
-    pairs = {"output": (out, reference), **{f"gradient of {n}": (x.grad, y.grad) for n, x, y in zip("qkv", (q, k, v), exact)}}
+    pairs = {
+        "output": (out, reference),
+        **{f"gradient of {n}": (x.grad, y.grad) for n, x, y in zip("qkv", (q, k, v), exact)},
+    }
     return {"errors": {name: ((a - b).abs().max() / b.abs().max()).item() for name, (a, b) in pairs.items()}}
 
 
@@ -776,7 +796,9 @@ def trainer_job(kind: str, argv: list[str]) -> dict:
         system = [{"role": "system", "content": ""}]
         rows = [{"messages": system + row["messages"]} for row in rows if "messages" in row]
         config = trl.SFTConfig(**settings, max_length=args.seq_len, packing=True, assistant_only_loss=True)
-        trainer = trl.SFTTrainer(model, config, train_dataset=datasets.Dataset.from_list(rows), processing_class=tokenizer)
+        trainer = trl.SFTTrainer(
+            model, config, train_dataset=datasets.Dataset.from_list(rows), processing_class=tokenizer
+        )
     else:
         rows = [{key: row[key][: args.seq_len] for key in ("input_ids", "labels")} for row in rows]
         collator = transformers.DataCollatorForSeq2Seq(tokenizer, label_pad_token_id=-100)
@@ -826,7 +848,10 @@ def look_at(bench: Bench, claim: Claim, log: Path) -> tuple[str, str]:
 
 
 def write_table(path: Path, bench: Bench, command: str, results: list[tuple[str, ...]]) -> None:
-    card, versions = bench.card, ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "accelerate"))
+    card, versions = (
+        bench.card,
+        ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "accelerate")),
+    )
     counts = [f"{sum(verdict == kind for *_, verdict, _ in results)} {kind}" for kind in (HOLDS, FAILS, NOT_RUN)]
     where = f"{card['name']}, {card['gib']:.1f} GiB, driver {driver()}" if card["gib"] else card["name"]
     lines = [
@@ -837,7 +862,12 @@ def write_table(path: Path, bench: Bench, command: str, results: list[tuple[str,
         "| claim | expected | seen | verdict | seconds |", "|---|---|---|---|---:|",
     ]  # fmt: skip
     for name, expected, seen, verdict, seconds in results:
-        cells = (name, expected, seen if verdict != NOT_RUN else "", f"{verdict}: {seen}" if verdict == NOT_RUN else verdict)
+        cells = (
+            name,
+            expected,
+            seen if verdict != NOT_RUN else "",
+            f"{verdict}: {seen}" if verdict == NOT_RUN else verdict,
+        )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, seconds)) + " |")
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
@@ -849,6 +879,13 @@ def driver() -> str:
         done = subprocess.run(query, capture_output=True, text=True, timeout=30, check=True)
         return done.stdout.split("\n")[0].strip()
     return ""
+
+
+def prepare(bench: Bench, function: Callable[..., dict], **arguments) -> dict:
+    try:
+        return bench.job(function, patience=SETTING_UP, **arguments)
+    except (Failed, NotRun) as error:
+        fail(f"nothing can be looked at: {error}; see {bench.log}")
 
 
 def fail(message: str) -> NoReturn:
@@ -863,7 +900,10 @@ class Parser(argparse.ArgumentParser):
 
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False, prog="verify_gpu.py"
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+        prog="verify_gpu.py",
     )
     parser.add_argument("--data_dir", type=Path, help="folder that prep_data.py wrote (default: rows are made up)")
     parser.add_argument("--out", type=Path, required=True, help="new or empty folder for the table and the logs")
@@ -890,17 +930,19 @@ def main(argv: list[str] | None = None) -> int:
         "PYTHONPATH": os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")])),
         "PYTORCH_NVML_BASED_CUDA_CHECK": "1",  # or the question whether there is a GPU spoils it for forked processes
         "HF_HUB_OFFLINE": "1", "TOKENIZERS_PARALLELISM": "false",
+        "CUDA_VISIBLE_DEVICES": os.environ.get("CUDA_VISIBLE_DEVICES", "0"),  # one card: the Trainer would take all
+        "GOMP_SPINCOUNT": "10000",  # where the miniature shares its cores: threads that wait do not hinder others
     }  # fmt: skip
     sys.path.insert(0, str(ROOT))
 
     out = args.out.resolve()
     bench = Bench(out, out / "data", args.miniature, args.minutes * 60, {}, log=out / "survey.log")
     try:
-        bench.card = bench.job(survey_job, miniature=args.miniature)
+        bench.card = bench.job(survey_job, patience=SETTING_UP, miniature=args.miniature)
     except Failed as error:  # forked processes do not get at the GPU: new ones, which import torch themselves
         print(f"a forked process cannot use the GPU ({error}): each run starts afresh, some seconds later", flush=True)
         os.environ["VERIFY_GPU_SPAWN"] = "1"
-        bench.card = bench.job(survey_job, miniature=args.miniature)
+        bench.card = prepare(bench, survey_job, miniature=args.miniature)
     if not bench.card["cuda"] and not args.miniature:
         if driver():
             fail("nvidia-smi sees a GPU, torch does not: install the torch that fits the driver (https://pytorch.org)")
@@ -910,7 +952,7 @@ def main(argv: list[str] | None = None) -> int:
     if args.data_dir and not bench.miniature:
         bench.data = args.data_dir.resolve()
     else:
-        bench.job(data_job, folder=str(bench.data), kind="chat", miniature=bench.miniature)
+        prepare(bench, data_job, folder=str(bench.data), kind="chat", miniature=bench.miniature)
 
     results, width = [], max(len(claim.name) for claim in claims)
     for number, claim in enumerate(claims, 1):
@@ -928,7 +970,9 @@ def main(argv: list[str] | None = None) -> int:
         if folder.is_dir():
             shutil.rmtree(folder)
     failed = [name for name, *_, verdict, _ in results if verdict == FAILS]
-    print(f"\n{len(failed)} of {len(results)} claims fail{': ' + ', '.join(failed) if failed else ''}; {out / 'verify_gpu.md'}")
+    print(
+        f"\n{len(failed)} of {len(results)} claims fail{': ' + ', '.join(failed) if failed else ''}; {out / 'verify_gpu.md'}"
+    )
     return 1 if failed else 0
 
 
