@@ -161,7 +161,7 @@ def fp16(bench: Bench, limit: float) -> tuple[bool, str]:
     """The scaler finds its scale. A CPU has no fp16: there the claim is that it says so in a line."""
     if bench.miniature:
         run = bench.train("fp16", SMALL + "--max_steps 10 --fp16", may_fail=True)
-        return run.exit_code == 2 and "Traceback" not in run.text, run.last_line
+        return run.exit_code == 2 and "Traceback" not in run.text, f"a CPU has no fp16: {run.last_line}"
     return learns(bench, limit, "--fp16")
 
 
@@ -359,7 +359,7 @@ class Run:
 
     @property
     def last_line(self) -> str:
-        return " ".join((self.text.strip().splitlines() or ["said nothing"])[-1].split())
+        return last_words(self.text)
 
     def speed(self) -> str:
         gib = re.findall(r"\| ([\d.]+ GiB) \|", self.text)
@@ -372,6 +372,12 @@ class Run:
         if not found:
             raise Failed(f"nothing like {pattern!r} was said; last: {self.last_line}")
         return found[found.re.groups]
+
+
+def last_words(text: str) -> str:
+    """The line that says what went wrong, else the last one: advice on how to debug comes behind CUDA's errors."""
+    lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()] or ["said nothing"]
+    return ([line for line in lines if re.match(r"[\w.]*(Error|Exception)\b|\w+\.py: error:", line)] or lines)[-1]
 
 
 def same_losses(these: list[dict], those: list[dict], limit: float) -> tuple[bool, str]:
@@ -479,7 +485,7 @@ class Bench:
         argv = ["--model_dir", str(self.out / "models" / "readme"), "--greedy", "--max_new_tokens", length, *flags]
         found = self.job(chat_job, argv=argv, device=self.device)
         if found["exit_code"]:
-            raise Failed(f"exit code {found['exit_code']}: {found['text'].strip().splitlines()[-1]}")
+            raise Failed(f"exit code {found['exit_code']}: {last_words(found['text'])}")
         self.runs[name] = found["answers"]
         return found["answers"]
 
@@ -514,7 +520,7 @@ class Bench:
         result.unlink(missing_ok=True)
         text = read_from(self.log, start)
         if not found and function not in (train_job, chat_job):
-            raise Failed(f"exit code {process.exitcode}: {(text.strip().splitlines() or ['said nothing'])[-1]}")
+            raise Failed(f"exit code {process.exitcode}: {last_words(text)}")
         answers = {"answers": []} if function is chat_job else {}
         return {**answers, **found, "exit_code": process.exitcode, "text": text}
 
@@ -571,20 +577,13 @@ def survey_job(miniature: bool) -> dict:
 
     parser = train.build_parser()
     (archs,) = (action.choices for action in parser._actions if action.dest == "arch")
-    found = {
-        "archs": list(archs),
-        "cuda": torch.cuda.is_available(),
-        "gib": 0.0,
-        "name": platform.processor() or "a CPU",
-    }
-    if found["cuda"] and not miniature:
-        torch.ones(1, device="cuda")
-        found["gib"] = torch.cuda.get_device_properties(0).total_memory / GIB
-        found["name"] = torch.cuda.get_device_name(0)
-        found["kernel"] = torch.cuda.get_device_capability(0) >= (8, 0)
-        found["kernel"] = found["kernel"] and importlib.util.find_spec("torch.nn.attention.varlen") is not None
-    else:
-        found["name"] = train.device_name(torch.device("cpu"))
+    found = {"archs": list(archs), "cuda": torch.cuda.is_available(), "gib": 0.0}
+    if miniature or not found["cuda"]:
+        return {**found, "name": train.device_name(torch.device("cpu"))}
+    torch.ones(1, device="cuda")
+    found["name"], found["gib"] = torch.cuda.get_device_name(0), torch.cuda.get_device_properties(0).total_memory / GIB
+    has_kernel = importlib.util.find_spec("torch.nn.attention.varlen") is not None
+    found["kernel"] = has_kernel and torch.cuda.get_device_capability(0) >= (8, 0)
     return found
 
 
