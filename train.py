@@ -23,6 +23,7 @@ import ctypes
 import dataclasses
 import errno
 import hashlib
+import inspect
 import itertools
 import json
 import math
@@ -140,7 +141,7 @@ class Rows:
     """Rows of up to `seq_len` tokens, each of one document or of several that do not see one another."""
 
     def __init__(self, documents, seq_len: int, packing: bool):
-        self.documents, self.seq_len = documents, seq_len
+        self.documents, self.seq_len, self.packing = documents, seq_len, packing
         lengths = [len(ids) for ids, _ in documents]
         self.rows = pack(lengths, seq_len) if packing else [[i] for i in range(len(documents))]
         self.tokens = np.array([sum(lengths[i] for i in row) for row in self.rows])
@@ -165,7 +166,9 @@ class Rows:
         target_index, targets (N,): places in the flattened (B * T) whose next token is learned, and that token.
         cu_seqlens (documents + 1,): where the documents begin in the flattened (B * T), for the attention.
         """
-        width = self.seq_len if full_width else int(self.tokens[rows].max())
+        on_gpu = torch.device(device).type == "cuda"
+        # packed rows are nearly full anyway, and tensors of one size leave no gaps in a GPU's memory
+        width = self.seq_len if full_width or (on_gpu and self.packing) else int(self.tokens[rows].max())
         input_ids, position_ids = np.zeros((2, len(rows), width), dtype=np.int64)
         learned = np.zeros((len(rows), width + 1), dtype=bool)
         starts = []
@@ -189,7 +192,7 @@ class Rows:
             "targets": torch.from_numpy(input_ids.ravel()[target_index + 1]),
             "cu_seqlens": torch.tensor([*starts, len(rows) * width], dtype=torch.int32),
         }
-        if torch.device(device).type == "cuda":  # pinned, so that the copy does not wait for the GPU
+        if on_gpu:  # pinned, so that the copy does not wait for the GPU
             batch = {name: tensor.pin_memory() for name, tensor in batch.items()}
         return {name: tensor.to(device, non_blocking=True) for name, tensor in batch.items()}
 
@@ -198,13 +201,14 @@ class Rows:
 # 2 The model and its loss
 
 
-def build_model(args, n_vocab: int, attention: str):
-    """A causal language model in float32: from scratch, or from `--init_from` with rows added for the role tokens.
+def build_config(args, n_vocab: int):
+    """The shape of the model: from --cfg, or that of `--init_from`.
 
     The vocabulary is padded to a multiple of 64, a shape that GPUs multiply faster; the padding is never written out.
     """
-    padded_vocab = -(-n_vocab // 64) * 64
-    if not args.init_from:
+    if args.init_from:
+        config = load_config(args, n_vocab)
+    else:
         n_layer, n_embd, n_head, _ = CONFIGS[args.cfg]
         n_layer, n_embd, n_head = args.n_layer or n_layer, args.n_embd or n_embd, args.n_head or n_head
         if n_embd % n_head:
@@ -218,61 +222,50 @@ def build_model(args, n_vocab: int, attention: str):
                 num_hidden_layers=n_layer, hidden_size=n_embd, num_attention_heads=n_head, tie_word_embeddings=True,
                 intermediate_size=round(n_embd * 8 / 3 / 64) * 64, max_position_embeddings=args.seq_len,
             )  # fmt: skip
-        config.vocab_size = padded_vocab
-    else:
-        config = load_pretrained(transformers.AutoConfig, args.init_from)
-        if config.model_type not in ("gpt2", "llama"):
-            fail(f"--init_from {args.init_from} is a {config.model_type} model; use one of type gpt2 or llama")
-        if args.seq_len > config.max_position_embeddings:
-            fail(
-                f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {args.init_from}; "
-                f"use --seq_len {config.max_position_embeddings}"
-            )
-        if not n_vocab - 3 <= config.vocab_size <= padded_vocab:  # the base vocabulary, with or without role tokens
-            fail(
-                f"--init_from {args.init_from} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
-                f"with its tokenizer: python prep_data.py --tokenizer {args.init_from} ..."
-            )
+        config.vocab_size = padded(n_vocab)
     if config.model_type == "gpt2":
         config.activation_function = "gelu_pytorch_tanh"  # gelu_new with a fused kernel: same function, less memory
         config.resid_pdrop = config.embd_pdrop = args.dropout
         config.attn_pdrop = 0.0  # dropout inside attention rules out the fused kernels
     config.use_cache = True
+    return config
+
+
+def build_model(args, n_vocab: int, attention: str):
+    """A causal language model in float32: from scratch, or from `--init_from` with rows added for the role tokens."""
+    config = build_config(args, n_vocab)
+    how = {"attn_implementation": attention, "dtype": torch.float32}
     if not args.init_from:
-        return AutoModelForCausalLM.from_config(config, attn_implementation=attention, dtype=torch.float32)
-    model = load_pretrained(
-        AutoModelForCausalLM,
-        args.init_from,
-        config=config,
-        attn_implementation=attention,
-        dtype=torch.float32,
-    )
+        return AutoModelForCausalLM.from_config(config, **how)
+    model = load_pretrained(AutoModelForCausalLM, args.init_from, config=config, **how)
     n_old = config.vocab_size
-    model.resize_token_embeddings(padded_vocab, mean_resizing=False)
+    model.resize_token_embeddings(padded(n_vocab), mean_resizing=False)
     with torch.no_grad():  # random new rows of a tied head would win the softmax; the mean row never does
         for weight in {model.get_input_embeddings().weight, model.get_output_embeddings().weight}:
             weight[n_old:] = weight[:n_old].mean(dim=0)
     return model
 
 
+def padded(n_vocab: int) -> int:
+    return -(-n_vocab // 64) * 64
+
+
 class NextTokenLoss(torch.nn.Module):
     """The causal language model with its loss: the sum over the supervised positions of a micro-batch."""
 
-    def __init__(self, model, n_vocab: int, varlen=None):
+    def __init__(self, model, n_vocab: int, flash_kernel=None):
         super().__init__()
-        self.model, self.n_vocab, self.varlen = model, n_vocab, varlen
+        self.model, self.n_vocab, self.flash_kernel = model, n_vocab, flash_kernel
         # FSDP cuts the model at these modules, and ties embedding and head again afterwards
         self._no_split_modules, self.tie_weights = model._no_split_modules, model.tie_weights
 
-    def where_documents_are(self, cu_seqlens, longest: int):
-        if self.varlen:
-            return lambda q, k, v, scale: self.varlen(q, k, v, cu_seqlens, longest, scale)
-        return group_documents(cu_seqlens.numpy())
-
     def hidden_states(self, input_ids, position_ids, cu_seqlens) -> torch.Tensor:
-        kwargs = {}
-        if self.model.config._attn_implementation == "documents":
-            kwargs["documents"] = self.where_documents_are(cu_seqlens, input_ids.shape[1])
+        """What the last block says of each token, (B, T, C); no token sees another document."""
+        attention, kwargs = self.model.config._attn_implementation, {}
+        if attention == "documents_by_bounds":
+            kwargs["bounds"] = self.flash_kernel, cu_seqlens, input_ids.shape[1]
+        elif attention == "documents_by_groups":
+            kwargs["groups"] = group_documents(cu_seqlens)
         # use_cache=False and no attention_mask: else transformers' own sdpa and eager let packed documents leak.
         return self.model.base_model(
             input_ids=input_ids, position_ids=position_ids, use_cache=False, **kwargs
@@ -280,6 +273,7 @@ class NextTokenLoss(torch.nn.Module):
 
     def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
         hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
+        # F.cross_entropy(hidden @ head.T, targets, reduction="sum"), but never all of the logits at a time
         return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
 
 
@@ -318,6 +312,7 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
         for parameter in matrices:
             if id(parameter) in embeddings:
                 manager.override_config(parameter, "optim_bits", 32)
+        manager.register_parameters(groups)  # below 0.50 an override counts only for what is registered after it
         optimizers.append(bnb.optim.AdamW8bit(groups, **settings))
     else:
         optimizers.append(torch.optim.AdamW(groups, fused=matrices[0].is_cuda, **settings))
@@ -345,7 +340,7 @@ def lr_factor(progress: float, warmup: float, schedule: str, floor: float) -> fl
 
 
 def training_step(
-    accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
+    accelerator, loss_module, optimizers, rows, step_rows, factor, args, micro_batch
 ) -> tuple[float, float]:
     """One optimizer step over `step_rows`; returns the mean loss in nats a token and the gradient norm.
 
@@ -367,30 +362,33 @@ def training_step(
     grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
     grad_norm = gather_shards(grad_norm).to(loss.device)
     loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
-    for optimizer in optimizers:
-        if math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler):  # the scaler skips by itself
-            for group in optimizer.param_groups:
-                group["lr"] = group["peak_lr"] * factor
-            optimizer.step()
-        optimizer.zero_grad()
+    with out_of_memory_is_final(args):  # half of the weights may have moved
+        for optimizer in optimizers:
+            if accelerator.scaler or is_finite(accelerator, loss, grad_norm):  # the scaler skips by itself
+                for group in optimizer.param_groups:
+                    group["lr"] = group["peak_lr"] * factor
+                optimizer.step()
+            optimizer.zero_grad()
     return loss, grad_norm
 
 
 @torch.no_grad()
-def evaluate(accelerator, loss_module, rows: Rows, batch_size: int) -> float:
+@torch.compiler.set_stance("force_eager")  # its shapes would use up the recompilations that --compile may do
+def evaluate(accelerator, loss_module, rows: Rows, micro_batch: int) -> float:
     """Mean cross-entropy in nats a token, over every supervised token of `rows`."""
     loss_module.eval()
     total = torch.zeros((), device=accelerator.device)
-    stride = batch_size * accelerator.num_processes
+    stride = micro_batch * accelerator.num_processes
     for start in range(0, len(rows), stride):
-        first = start + accelerator.process_index * batch_size
-        mine = list(range(first, min(first + batch_size, len(rows))))
+        first = start + accelerator.process_index * micro_batch
+        mine = list(range(first, min(first + micro_batch, len(rows))))
         # a process without rows runs one for nothing: sharded models need all processes in every forward pass
         total += loss_module(**rows.micro_batch(mine or [0], accelerator.device)) * bool(mine)
     return accelerator.reduce(total, "sum").item() / int(rows.learned.sum())
 
 
 @torch.inference_mode()
+@torch.compiler.set_stance("force_eager")
 def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_tokens: int = 48) -> list[tuple[str, str]]:
     """Greedy answers to held-out prompts, as pairs (prompt, answer)."""
     model = accelerator.unwrap_model(loss_module).model.eval()
@@ -481,7 +479,8 @@ def main(argv: list[str] | None = None) -> None:
         # once in a while: how good is it, and is it safe?
         paused = time.perf_counter()
         if (finished or step % args.eval_every == 0) and progress.last_eval_step != step:
-            val_loss = evaluate(accelerator, loss_module, val_rows, args.batch_size)
+            eval_job = partial(evaluate, accelerator, loss_module, val_rows)
+            val_loss, micro_batch = halve_until_it_fits(eval_job, micro_batch, accelerator, optimizers, args)
             best = progress.is_best(val_loss)
             if best:
                 save_best(accelerator, loss_module, model_dir, len(tokenizer))
@@ -500,9 +499,8 @@ def main(argv: list[str] | None = None) -> None:
         done = max((step + 1) / max_steps, min(1.0, progress.seconds / max(1e-9, budget - wrap_up)))
         factor = lr_factor(done, warmup, args.schedule, args.min_lr_ratio)
         step_rows = rows.of_step(step, rows_per_step, args.seed)
-        loss, grad_norm, micro_batch = step_that_fits(
-            accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
-        )
+        step_job = partial(training_step, accelerator, loss_module, optimizers, rows, step_rows, factor, args)
+        (loss, grad_norm), micro_batch = halve_until_it_fits(step_job, micro_batch, accelerator, optimizers, args)
         log.count(int(rows.tokens[step_rows].sum()), time.perf_counter() - step_began)
         progress.skipped_steps += not watch.is_good(step, loss, grad_norm, rows, step_rows)
         if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
@@ -524,9 +522,26 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
         fail(
             f"the data folder {data_dir} {state}; make it with: python prep_data.py --dataset ... --out_dir {data_dir}"
         )
+    if unused_gpu := gpu_that_torch_cannot_use(args):
+        print(unused_gpu)
     args.precision = choose_precision(args)
     args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
     return args
+
+
+def gpu_that_torch_cannot_use(args) -> str | None:
+    """A word when nvidia-smi lists a card and torch sees none: most often a driver older than the CUDA of the wheel."""
+    hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
+    if args.cpu or hidden or torch.cuda.is_available() or not shutil.which("nvidia-smi"):
+        return None
+    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
+    if not listed.startswith("GPU "):
+        return None
+    build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
+    return (
+        f"warning: this machine has a GPU that torch {torch.__version__} ({build}) cannot use, so this runs on the CPU: "
+        "update the NVIDIA driver, or install a torch for your driver's CUDA (nvidia-smi shows it); --cpu silences this"
+    )
 
 
 def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
@@ -545,10 +560,12 @@ def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
             f"{accelerator.num_processes} processes cannot share batch_size x grad_accum = {rows_per_step} rows evenly"
         )
     if device.type == "cuda":
-        card_gb = torch.cuda.get_device_properties(device).total_memory / 2**30
-        vram_gb = args.vram_gb or card_gb
-        torch.cuda.set_per_process_memory_fraction(min(1.0, vram_gb / card_gb), device)
-        return accelerator, vram_gb
+        free, total = (
+            n_bytes / 2**30 for n_bytes in torch.cuda.mem_get_info()
+        )  # a desktop and other programs hold some
+        if args.vram_gb:  # of the current device: accelerate's has no number, which this refuses
+            torch.cuda.set_per_process_memory_fraction(min(1.0, args.vram_gb / total))
+        return accelerator, min(args.vram_gb or total, free)
     keep_freed_memory()
     for flag in ("use_flash_attn", "compile"):  # --compile: documents are grouped by length, in shapes that differ
         if getattr(args, flag):
@@ -576,10 +593,7 @@ def load_data(args):
 def set_up_model(args, accelerator, n_vocab: int, vram_gb: float | None):
     """-> (the model with its loss, on its device; predicted memory by part or None; is gradient checkpointing on)."""
     device, dtype = accelerator.device, DTYPES[args.precision]
-    varlen = find_varlen_kernel(args.use_flash_attn) if device.type == "cuda" and args.precision != "fp32" else None
-    attention = args.attn
-    if attention == "auto":
-        attention = "documents" if varlen or device.type == "cpu" else "sdpa"
+    attention, flash_kernel = choose_attention(args, build_config(args, n_vocab), device)
     model = build_model(args, n_vocab, attention)
     memory, checkpointing = None, args.grad_checkpointing == "on"
     if args.dry_run or vram_gb:
@@ -588,7 +602,7 @@ def set_up_model(args, accelerator, n_vocab: int, vram_gb: float | None):
             checkpointing = True
             memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
     hold_fewer_activations(model, checkpointing)
-    loss_module = NextTokenLoss(model, n_vocab, varlen).to(device)
+    loss_module = NextTokenLoss(model, n_vocab, flash_kernel).to(device)
     if not args.no_packing:
         check_isolation(loss_module, device, dtype)
     return loss_module, memory, checkpointing
@@ -648,35 +662,84 @@ def add_product(total: torch.Tensor, a: torch.Tensor, b: torch.Tensor) -> None:
             total_block += a_block @ b
 
 
-def document_attention(module, query, key, value, attention_mask, dropout=0.0, scaling=None, documents=None, **kwargs):
-    """Causal attention inside each document of a packed batch, at about the cost of the documents alone.
+def attention_by_bounds(module, query, key, value, attention_mask, scaling=None, bounds=None, **kwargs):
+    """Causal attention inside each document of a packed batch, by a flash kernel that is told where they begin.
 
-    query, key, value (B, H, T, D) -> (B, T, H, D). `documents` is what `NextTokenLoss.where_documents_are` made of the
-    batch: a variable-length flash kernel with the documents' bounds, or groups of documents of like length, each group
-    one call of sdpa. Without it (generation) this is plain sdpa.
+    query, key, value (B, H, T, D) -> (B, T, H, D). `bounds`: the kernel, cu_seqlens (documents + 1,) on the device, and the
+    longest that a document can be. Without it (generation) this is plain sdpa.
     """
-    if documents is None:
-        return sdpa_attention_forward(
-            module, query, key, value, attention_mask, dropout=dropout, scaling=scaling, **kwargs
-        )
-    B, H, T, D = query.shape
-    q, k, v = (x.transpose(1, 2).reshape(B * T, H, D) for x in (query, key, value))
-    if callable(documents):
-        return documents(q, k, v, scaling).view(B, T, H, D), None
-    groups, places = documents
+    if bounds is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    kernel, cu_seqlens, longest = bounds
+    # RoPE leaves q and k in float32 under autocast, v is in 16 bits: the kernel takes one type
+    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(value.dtype) for x in (query, key, value))
+    return kernel(q, k, v, cu_seqlens, longest, scaling).unflatten(0, (query.shape[0], query.shape[2])), None
+
+
+def attention_by_groups(module, query, key, value, attention_mask, scaling=None, groups=None, **kwargs):
+    """The same without such a kernel, at about the cost of the documents alone: documents of like length, one call of sdpa.
+
+    `groups`: what `group_documents` returns.
+    """
+    if groups is None:
+        return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(value.dtype) for x in (query, key, value))
     outputs = []
-    for group in groups:  # (documents, length): a document's last token again behind its end, where no query sees it
+    for group in groups[0]:  # (documents, length): a document's last token again behind its end, where no query sees it
         qkv = (x[group].transpose(1, 2) for x in (q, k, v))
         output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
         outputs.append(output.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs)[places].view(B, T, H, D), None
+    return torch.cat(outputs)[groups[1]].unflatten(0, (query.shape[0], query.shape[2])), None
 
 
-AttentionInterface.register("documents", document_attention)
+AttentionInterface.register("documents_by_bounds", attention_by_bounds)
+AttentionInterface.register("documents_by_groups", attention_by_groups)
 
 
-def find_varlen_kernel(use_flash_attn: bool):
-    """A flash kernel for packed rows, from the flash-attn package when asked for, else torch's own (>= 2.10), or None."""
+def group_documents(cu_seqlens: torch.Tensor, multiple: int = 32) -> tuple[list[torch.Tensor], torch.Tensor]:
+    """Group documents by length, rounded up to `multiple`.
+
+    cu_seqlens (documents + 1,) -> groups, each (documents, length) places in the flattened batch; and for each place of
+    the flattened batch its place in the flattened groups, one after the other. On a GPU this waits for it: the lengths
+    decide how many calls there are.
+    """
+    bounds = cu_seqlens.cpu().numpy()
+    starts, lengths = bounds[:-1, None], np.diff(bounds)[:, None]
+    rounded = -(-lengths[:, 0] // multiple) * multiple
+    groups, places, n_before = [], np.empty(bounds[-1], dtype=np.int64), 0
+    for length in np.unique(rounded):
+        mine = rounded == length
+        offsets = np.arange(length)
+        group = starts[mine] + np.minimum(offsets, lengths[mine] - 1)
+        is_token = offsets < lengths[mine]
+        places[group[is_token]] = n_before + np.flatnonzero(is_token)
+        n_before += group.size
+        groups.append(torch.from_numpy(group).to(cu_seqlens.device))
+    return groups, torch.from_numpy(places).to(cu_seqlens.device)
+
+
+def choose_attention(args, config, device: torch.device):
+    """-> (name of the attention, flash kernel or None): documents each by itself, or transformers' sdpa with a mask."""
+    if args.attn in ("sdpa", "eager"):
+        return args.attn, None
+    if device.type != "cuda":
+        return "documents_by_groups", None
+    kernel = find_flash_kernel(args.use_flash_attn, config) if can_flash(args.precision, config, device) else None
+    if kernel:
+        return "documents_by_bounds", kernel
+    return ("documents_by_groups" if args.attn == "documents" else "sdpa"), None
+
+
+def can_flash(precision: str, config, device) -> bool:
+    """Flash kernels want Ampere or newer (the RTX 30 series), 16 bits, and heads of at most 256 in steps of 8."""
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    ampere = torch.cuda.get_device_capability(device) >= (8, 0)
+    return ampere and precision != "fp32" and head_size % 8 == 0 and head_size <= 256
+
+
+def find_flash_kernel(use_flash_attn: bool, config):
+    """A kernel(q, k, v, cu_seqlens, longest, scale) for packed rows, q, k, v (tokens, H, D): that of the flash-attn package
+    when asked for, else torch's own (>= 2.10), or None."""
     if use_flash_attn:
         try:
             from flash_attn import flash_attn_varlen_func
@@ -685,34 +748,23 @@ def find_varlen_kernel(use_flash_attn: bool):
                 q, k, v, bounds, bounds, longest, longest, softmax_scale=scale, causal=True
             )
         except ImportError:
-            print("flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with sdpa")
+            print(
+                "flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with torch's own"
+            )
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
         return None
+    if "window_size" in inspect.signature(varlen_attn).parameters:
+        return lambda q, k, v, bounds, longest, scale: varlen_attn(
+            q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0)
+        )
+    # torch 2.10 scales by 1 / sqrt(head size) and nothing else
+    if getattr(config, "scale_attn_by_inverse_layer_idx", False) or not getattr(config, "scale_attn_weights", True):
+        return None
     return lambda q, k, v, bounds, longest, scale: varlen_attn(
-        q, k, v, bounds, bounds, longest, longest, scale=scale, window_size=(-1, 0)
+        q, k, v, bounds, bounds, longest, longest, is_causal=True
     )
-
-
-def group_documents(cu_seqlens: np.ndarray, multiple: int = 32) -> tuple[list[torch.Tensor], torch.Tensor]:
-    """Group documents by length, rounded up to `multiple`.
-
-    cu_seqlens (documents + 1,) -> groups, each (documents, length) places in the flattened batch; and for each place of
-    the flattened batch its place in the flattened groups, one after the other.
-    """
-    starts, lengths = cu_seqlens[:-1, None], np.diff(cu_seqlens)[:, None]
-    rounded = -(-lengths[:, 0] // multiple) * multiple
-    groups, places, n_before = [], np.empty(cu_seqlens[-1], dtype=np.int64), 0
-    for length in np.unique(rounded):
-        mine = rounded == length
-        offsets = np.arange(length)
-        group = starts[mine] + np.minimum(offsets, lengths[mine] - 1)
-        is_token = offsets < lengths[mine]
-        places[group[is_token]] = n_before + np.flatnonzero(is_token)
-        n_before += group.size
-        groups.append(torch.from_numpy(group))
-    return groups, torch.from_numpy(places)
 
 
 def hold_fewer_activations(model, checkpointing: bool) -> None:
@@ -862,7 +914,7 @@ def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int],
     config, rows_per_step, n_tokens = model.config, args.batch_size * args.grad_accum, int(rows.tokens.sum())
     lines = [
         f"model      {n_parameters:,} parameters ({args.arch}, {config.num_hidden_layers} layers x {config.hidden_size}), "
-        f"{args.precision}, attention {config._attn_implementation}, on {where}",
+        f"{args.precision}, attention {config._attn_implementation.replace('_', ' ')}, on {where}",
         f"data       {len(rows.documents):,} documents, {n_tokens:,} tokens, {int(rows.learned.sum()):,} learned, in "
         f"{len(rows):,} rows of {args.seq_len} ({n_tokens / len(rows) / args.seq_len:.0%} full)"
         + "".join(f"; {count:,} {name}" for name, count in counts.items() if count),
@@ -898,12 +950,12 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
     Torch's own tracker agrees within 3 % on the shapes of --cfg (tests/test_memory.py); on toys it does not.
     """
     L, C, T, size = config.num_hidden_layers, config.hidden_size, args.seq_len, 4 if args.precision == "fp32" else 2
-    V, n = -(-n_vocab // 64) * 64, batch_size * T
+    V, n = padded(n_vocab), batch_size * T
     is_gpt2 = config.model_type == "gpt2"
     hidden = 12 * L * C * C  # weights in matrices; SwiGLU's 8/3 C is chosen to have as many
     weights = hidden + (13 * L * C + (V + T) * C if is_gpt2 else 2 * L * C + V * C)
     accumulates = batch_size < args.batch_size * args.grad_accum  # else gradients never meet the activations' peak
-    block = n * C * ((8 + 10 * size if is_gpt2 else 44 + 4.5 * size) + (2 if args.dropout else 0))
+    block = n * C * ((8 + 10 * size if is_gpt2 else 30 + 8 * size) + (2 if args.dropout else 0))
     copies = hidden * size if size == 2 else 0  # autocast's own weights, for as long as the forward pass
     chunk = min(n, LOGITS_PER_CHUNK // V) * V  # logits: float32, and a copy in 16 bits
     at_loss = (6 if size == 2 else 4) * V * C + (6 if size == 2 else 4) * chunk + 10 * C * n
@@ -958,20 +1010,30 @@ def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, m
     seconds = rows_per_step * args.seq_len * flops_per_token(model, rows) / peak_flops
     if accelerator.device.type == "cuda" or seconds < 5:
         seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
+    if seconds is None:
+        return "\n".join(
+            [*lines, f"time       out of GPU memory with --batch_size {args.batch_size}: use one that fits"]
+        )
     total = f", {least}{duration(seconds * max_steps)} for {max_steps:,}" if max_steps < math.inf else ""
     lines.append(f"time       {least}{seconds:.3g} s a step here{total}")
     return "\n".join(lines)
 
 
-def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float:
-    """Seconds of a training step: the median of three after one to warm up. The weights are of no use afterwards."""
+def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float | None:
+    """Seconds of a training step, or None where it runs out of memory: the median of three after one to warm up.
+
+    The weights are of no use afterwards.
+    """
     optimizers = build_optimizers(loss_module.model, args)
     loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
     seconds = []
     for step in range(4):
         began = time.perf_counter()
         step_rows = rows.of_step(step, rows_per_step, args.seed)
-        training_step(accelerator, loss_module, optimizers, rows, step_rows, args.batch_size, 1e-3, args)
+        try:
+            training_step(accelerator, loss_module, optimizers, rows, step_rows, 1e-3, args, args.batch_size)
+        except torch.OutOfMemoryError:
+            return None
         seconds.append(time.perf_counter() - began)
     return statistics.median(seconds[1:])
 
@@ -1019,6 +1081,7 @@ def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) 
     rng = np.random.default_rng(0)
     documents = [(rng.integers(loss_module.n_vocab, size=n), np.arange(n) > 0) for n in (11, 21)]
     loss_module.eval()
+    torch.set_float32_matmul_precision("highest")  # TF32's own rounding would come near the limit in deep models
 
     def run(documents) -> torch.Tensor:
         rows = Rows(documents, sum(len(ids) for ids, _ in documents), packing=True)
@@ -1028,6 +1091,7 @@ def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) 
 
     alone = torch.cat([run([document]) for document in reversed(documents)])  # packing puts the longest first
     difference = ((run(documents) - alone).abs().max() / alone.abs().max()).item()
+    torch.set_float32_matmul_precision("high")
     if difference > (1e-3 if precision == torch.float32 else 0.1):
         fail(
             f"packed conversations see one another with this attention (difference {difference:.2g}); "
@@ -1036,29 +1100,48 @@ def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) 
     return difference
 
 
-def step_that_fits(accelerator, loss_module, optimizers, rows, step_rows, micro_batch: int, factor: float, args):
-    """`training_step`, again with half the micro-batch when the GPU's memory did not suffice: the same mathematics.
+def is_finite(accelerator, loss: float, grad_norm: float) -> bool:
+    """Was the step any good? With float16 a gradient may overflow: the scaler skips the step and lowers its scale."""
+    return math.isfinite(loss) and (math.isfinite(grad_norm) or accelerator.scaler is not None)
 
-    Returns (loss, gradient norm, the micro-batch that fitted).
+
+def halve_until_it_fits(job, micro_batch: int, accelerator, optimizers, args):
+    """`job(micro_batch=...)`, again with half of it while the GPU's memory does not suffice: the same mathematics.
+
+    Returns (what the job returned, the micro-batch that fitted).
     """
     while True:
         with contextlib.suppress(torch.OutOfMemoryError):
-            step = accelerator, loss_module, optimizers, rows, step_rows, micro_batch, factor, args
-            return *training_step(*step), micro_batch
+            return job(micro_batch=micro_batch), micro_batch
         for optimizer in optimizers:
             optimizer.zero_grad()
+        if accelerator.scaler:  # the gradients that it has unscaled are gone, and it refuses to do so twice
+            accelerator.scaler._per_optimizer_states.clear()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if accelerator.num_processes > 1 or micro_batch == 1:
-            fail(
-                f"out of GPU memory with {micro_batch} row(s) of {args.seq_len} tokens: use --grad_checkpointing on, "
-                "--optim adamw8bit, a smaller --seq_len or a smaller --cfg"
-            )
+            out_of_memory(f"with {micro_batch} row(s) of {args.seq_len} tokens")
         micro_batch //= 2
+        n_rows = args.batch_size * args.grad_accum
         accelerator.print(
-            f"out of GPU memory: from here {micro_batch} rows x {math.ceil(len(step_rows) / micro_batch)}, "
+            f"out of GPU memory: from here {micro_batch} rows x {math.ceil(n_rows / micro_batch)}, "
             "the same step again, the same mathematics"
         )
+
+
+@contextlib.contextmanager
+def out_of_memory_is_final(args):
+    try:
+        yield
+    except torch.OutOfMemoryError:
+        out_of_memory(f"in the optimizer, with {args.optim}")
+
+
+def out_of_memory(where: str) -> NoReturn:
+    fail(
+        f"out of GPU memory {where}: use --grad_checkpointing on, --optim adamw8bit, a smaller --seq_len or a smaller "
+        "--cfg; the last snapshot is intact"
+    )
 
 
 class Watch:
@@ -1071,7 +1154,7 @@ class Watch:
 
     def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
         say = self.accelerator.print
-        if math.isfinite(loss) and (math.isfinite(grad_norm) or self.accelerator.scaler):
+        if is_finite(self.accelerator, loss, grad_norm):
             usual, n_losses = statistics.median(self.recent_losses or [loss]), len(self.recent_losses)
             if n_losses >= 20 and loss > 1.5 * usual:
                 say(f"loss spike at step {step}: {loss:.4f}, the median of the last {n_losses} was {usual:.4f}")
@@ -1115,6 +1198,24 @@ def agree(accelerator, stop: bool, seconds: float) -> tuple[bool, float]:
         return stop, seconds
     both = accelerator.gather(torch.tensor([[float(stop), seconds]], device=accelerator.device)).amax(dim=0).tolist()
     return bool(both[0]), both[1]
+
+
+def load_config(args, n_vocab: int):
+    """The config of `--init_from`, when that is a model that these rows can train."""
+    name, config = args.init_from, load_pretrained(transformers.AutoConfig, args.init_from)
+    if config.model_type not in ("gpt2", "llama"):
+        fail(f"--init_from {name} is a {config.model_type} model; use one of type gpt2 or llama")
+    if args.seq_len > config.max_position_embeddings:
+        fail(
+            f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {name}; "
+            f"use --seq_len {config.max_position_embeddings}"
+        )
+    if not n_vocab - 3 <= config.vocab_size <= padded(n_vocab):  # the base vocabulary, with or without role tokens
+        fail(
+            f"--init_from {name} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
+            f"with its tokenizer: python prep_data.py --tokenizer {name} ..."
+        )
+    return config
 
 
 def load_pretrained(auto_class, name: str, **kwargs):
@@ -1291,7 +1392,7 @@ def load_trainer_state(accelerator, optimizers, saved: dict) -> None:
                         moments[name] = distribute_tensor(moment, parameter.device_mesh, parameter.placements)
         # the moments are the run's, the settings (--lr, --weight_decay) are this command's
         optimizer.load_state_dict({**saved_optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
-    if accelerator.scaler:
+    if accelerator.scaler and saved["scaler"]:  # a run in bfloat16 that goes on in float16 has none
         accelerator.scaler.load_state_dict(saved["scaler"])
     if accelerator.process_index < len(saved["rng"]):
         set_rng_state(saved["rng"][accelerator.process_index])

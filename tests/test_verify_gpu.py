@@ -19,7 +19,7 @@ SCRIPT = ROOT / "tests" / "benchmarks" / "verify_gpu.py"
 sys.path.insert(0, str(SCRIPT.parent))
 import verify_gpu  # noqa: E402
 
-PLAN = """model      1 parameters (gpt2, 1 layers x 1), bf16, attention documents, on a card
+PLAN = """model      1 parameters (gpt2, 1 layers x 1), bf16, attention documents by bounds, on a card
 memory     weights 1.00 + gradients 1.00 = 2.00 GiB predicted peak, fits 16 GiB, gradient checkpointing off
            fastest that fits: --batch_size 8 --grad_accum 4 (12.09 GiB)
 speed      MFU is a share of 44.00 TFLOP/s, measured here with bf16 matrices; ready after 1.0 s
@@ -204,7 +204,7 @@ def test_the_scripts_take_every_command_of_the_full_form(tmp_path):
             {"--cfg heavier_420m --seq_len 1024 within 16 GiB", "--cfg baseline_355m --seq_len 2048 within 16 GiB"},
         ),
         ({"text": PLAN.replace("10.8249", "5.5")}, {"the README's command"}),
-        ({"text": PLAN.replace("attention documents", "attention sdpa")}, {"the README's command"}),
+        ({"text": PLAN.replace("attention documents by bounds", "attention sdpa")}, {"the README's command"}),
         ({"error": math.nan}, {"kernel against mathematics", "refusals of the kernel"}),
     ],
 )
@@ -229,6 +229,5 @@ def test_a_run_that_hangs_is_ended(tmp_path):
 
 def test_what_only_a_card_would_call_is_there():
     """attention_job asks for the kernel on a card alone, so the miniature would not notice another signature."""
-    inspect.signature(train.find_varlen_kernel).bind(False)
-    where = inspect.signature(train.NextTokenLoss.where_documents_are)
-    where.bind(None, cu_seqlens=None, longest=1)
+    inspect.signature(train.find_flash_kernel).bind(False, config=None)
+    inspect.signature(train.attention_by_bounds).bind(None, *"qkv", None, 1.0, bounds=())

@@ -116,9 +116,9 @@ def epoch_ours(data: str, init: str, out: str, precision: str, device: str, born
 
     idle, spans, step = memory_now(device), [], train.training_step
 
-    def timed_step(*arguments):
+    def timed_step(*arguments, **more):
         start = time.perf_counter(), time.time()
-        result = step(*arguments)
+        result = step(*arguments, **more)
         spans.append((*start, time.perf_counter()))
         return result
 
@@ -311,16 +311,18 @@ def plain_gpt2(vocab_size: int, n_layer: int, n_embd: int, n_head: int, n_positi
 
 
 def our_loss_module(shape: dict, vocab_size: int, device: str, precision: str):
+    import torch
+
     import train
 
     n_layer, n_embd, n_head = shape["n_layer"], shape["n_embd"], shape["n_head"]
     arguments = ["--model_dir", "unused", "--cfg", "tiny", "--n_layer", str(n_layer), "--n_embd", str(n_embd)]
     args = train.build_parser().parse_args([*arguments, "--n_head", str(n_head), "--seq_len", str(SEQ_LEN)])
-    varlen = train.find_varlen_kernel(False) if device == "cuda" and precision == "bf16" else None
-    attention = "documents" if varlen or device == "cpu" else "sdpa"
+    args.precision = precision
+    attention, kernel = train.choose_attention(args, train.build_config(args, vocab_size), torch.device(device))
     model = train.build_model(args, vocab_size, attention)
     train.hold_fewer_activations(model, checkpointing=False)
-    return train.NextTokenLoss(model, vocab_size, varlen).to(device).train()
+    return train.NextTokenLoss(model, vocab_size, kernel).to(device).train()
 
 
 def timed_in_turn(steps: dict, device: str, repeats: int) -> dict[str, list[float]]:
@@ -465,12 +467,15 @@ def predicted_and_measured(cfg: str, checkpointing: str, batch_size: int, **_) -
 
     import train
 
-    args = train.build_parser().parse_args(["--model_dir", "unused", "--cfg", cfg, "--bf16", "--grad_accum", "1"])
+    # one micro-batch a step: gradients do not accumulate, neither in the prediction nor in what is measured
+    flags = ["--model_dir", "unused", "--cfg", cfg, "--bf16", "--batch_size", str(batch_size), "--grad_accum", "1"]
+    args = train.build_parser().parse_args(flags)
     args.precision, args.lr = "bf16", 1e-4
-    model = train.build_model(args, 50_260, "documents")
+    attention, kernel = train.choose_attention(args, train.build_config(args, 50_260), torch.device("cuda"))
+    model = train.build_model(args, 50_260, attention)
     predicted = train.predict_memory(model.config, args, 50_260, batch_size, checkpointing == "on")["total"]
     train.hold_fewer_activations(model, checkpointing == "on")
-    module = train.NextTokenLoss(model, 50_260, train.find_varlen_kernel(False)).cuda().train()
+    module = train.NextTokenLoss(model, 50_260, kernel).cuda().train()
     optimizers = train.build_optimizers(model, args)
     documents = [(np.arange(SEQ_LEN, dtype=np.int32), np.arange(SEQ_LEN) > 0)] * batch_size
     batch = train.Rows(documents, SEQ_LEN, packing=True).micro_batch(list(range(batch_size)), "cuda")
@@ -518,9 +523,9 @@ def muon_run(data: str, out: str, optim: str, lr: float, steps: int, seed: int, 
 
     spans, step = [], train.training_step
 
-    def timed_step(*arguments):
+    def timed_step(*arguments, **more):
         start = time.perf_counter()
-        result = step(*arguments)
+        result = step(*arguments, **more)
         spans.append(time.perf_counter() - start)
         return result
 

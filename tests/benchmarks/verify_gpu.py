@@ -39,7 +39,6 @@ import subprocess
 import sys
 import time
 import traceback
-import types
 import warnings
 from collections.abc import Callable
 from datetime import date
@@ -60,7 +59,7 @@ SMALL = (
 )
 LARGE = "--cfg baseline_355m --seq_len 1024 --batch_size 8 --grad_accum 4 --grad_checkpointing off --bf16 --vram_gb 16 "
 LARGE += "--log_every 5 " + LAST_ONES
-ATTENTION = r", (attention \w+), on "  # the plan says which path it is
+ATTENTION = r", (attention [\w ]+), on "  # the plan says which path it is
 # put behind a command's own flags, where the last one counts
 MINIATURE = "--n_layer 2 --n_embd 64 --n_head 2 --seq_len 128 --batch_size 2 --grad_accum 2 --cpu"
 
@@ -79,7 +78,7 @@ def readme_command(bench: Bench, steps: float) -> tuple[bool, str]:
     holds = done == steps and all(map(math.isfinite, losses)) and abs(first - even) < 0.5
     seen = f"{done} steps, validation loss {first:.2f} untrained where ln(vocabulary) is {even:.2f}, {run.speed()}"
     path = run.said(ATTENTION)  # sdpa with a mask instead of a kernel would be slow without a word
-    return holds and (path == "attention documents" or not bench.card.get("kernel")), f"{seen}, {path}"
+    return holds and (path == "attention documents by bounds" or not bench.card.get("kernel")), f"{seen}, {path}"
 
 
 def kernel(bench: Bench, limit: float) -> tuple[bool, str]:
@@ -645,12 +644,14 @@ def attention_job(device: str, dtype: str = "bfloat16", widened: bool = False, h
     q, k, v = (torch.randn(shape).to(device, dtype).requires_grad_() for _ in range(3))
     bounds = [0, *itertools.accumulate(lengths)]
     cu_seqlens = torch.tensor(bounds, dtype=torch.int32, device=device)
-    varlen = train.find_varlen_kernel(False) if device == "cuda" else None
-    loss_module = types.SimpleNamespace(varlen=varlen)
     try:
-        documents = train.NextTokenLoss.where_documents_are(loss_module, cu_seqlens, max(lengths))
         given = (q.float(), k.float(), v) if widened else (q, k, v)
-        out, _ = train.document_attention(None, *given, None, scaling=head_size**-0.5, documents=documents)
+        given = (None, *given, None, head_size**-0.5)
+        if device == "cuda":
+            kernel = train.find_flash_kernel(False, config=None)
+            out, _ = train.attention_by_bounds(*given, bounds=(kernel, cu_seqlens, max(lengths)))
+        else:
+            out, _ = train.attention_by_groups(*given, groups=train.group_documents(cu_seqlens))
         weights = torch.randn(out.shape, device=device)
         (out.float() * weights).sum().backward()
         exact = [x.detach().double().requires_grad_() for x in (q, k, v)]

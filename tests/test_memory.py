@@ -1,0 +1,88 @@
+"""The memory that train.py predicts by arithmetic, held against torch's own tracker on fake tensors, as a card uses it.
+
+The tracker runs the real model, loss and optimizers without memory or a GPU: under autocast, with a stand-in for the flash
+kernel that keeps what that keeps. It counts every tensor, so it is the oracle; it takes seconds, so it is not the method.
+"""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch._subclasses.fake_tensor import FakeTensorMode
+from torch.distributed._tools.mem_tracker import MemTracker
+
+import train
+
+N_VOCAB = 50_260  # GPT-2's and three role tokens
+
+
+class FlashStandIn(torch.autograd.Function):
+    """Shapes and memory of a variable-length flash kernel: q, k, v, the output and a float32 a head and token are kept."""
+
+    @staticmethod
+    def forward(ctx, q, k, v):
+        out, log_sum_exp = torch.empty_like(q), torch.empty(q.shape[1], q.shape[0])
+        ctx.save_for_backward(q, k, v, out, log_sum_exp)
+        return out
+
+    @staticmethod
+    def backward(ctx, grad):
+        return tuple(torch.empty_like(x) for x in ctx.saved_tensors[:3])
+
+
+def tracked_gib(args, checkpointing: bool) -> float:
+    with FakeTensorMode():
+        model = train.build_model(args, N_VOCAB, "documents_by_bounds")
+        train.hold_fewer_activations(model, checkpointing)
+        kernel = lambda q, k, v, bounds, longest, scale: FlashStandIn.apply(q, k, v)  # noqa: E731
+        loss_module = train.NextTokenLoss(model.train(), N_VOCAB, kernel)
+        optimizers = train.build_optimizers(model, args)
+        for parameter in model.parameters():
+            parameter.grad = torch.zeros_like(parameter)
+        for optimizer in optimizers:  # whose moments come into being with the first step
+            optimizer.step()
+            optimizer.zero_grad()
+        ids = torch.zeros(args.batch_size, args.seq_len, dtype=torch.long)
+        positions, index = torch.arange(args.seq_len).expand_as(ids), torch.arange(ids.numel())
+        tracker = MemTracker()
+        tracker.track_external(loss_module, *optimizers)
+        with tracker:
+            for _ in range(min(2, args.grad_accum)):
+                with torch.autocast("cpu", torch.bfloat16, enabled=args.precision != "fp32"):
+                    loss = loss_module(ids, positions, index, ids.flatten(), None)
+                loss.backward()
+                tracker.reset_mod_stats()
+            for optimizer in optimizers:
+                optimizer.step()
+    (parts,) = tracker.get_tracker_snapshot("peak").values()
+    return max(parts.values()) / 2**30  # the total is among the parts
+
+
+CASES = [
+    "--cfg small_test --batch_size 8 --grad_accum 4",
+    "--cfg small_test --batch_size 8 --grad_accum 4 --grad_checkpointing on",
+    "--cfg small_test --batch_size 2 --grad_accum 1 --seq_len 2048 --fp32 --optim muon",
+    "--cfg small_test --batch_size 8 --grad_accum 4 --arch llama",
+    *(
+        pytest.param(case, marks=pytest.mark.slow)
+        for case in (
+            "--cfg small_test --batch_size 4 --grad_accum 4 --arch llama --fp32",
+            "--cfg small_test --batch_size 4 --grad_accum 4 --fp32 --grad_checkpointing on",
+            "--cfg baseline_355m --batch_size 2 --grad_accum 16",
+            "--cfg baseline_355m --batch_size 8 --grad_accum 4 --grad_checkpointing on",
+            "--cfg heavier_420m --batch_size 8 --grad_accum 4 --grad_checkpointing on",
+        )
+    ),
+]
+
+
+@pytest.mark.parametrize("flags", CASES)
+def test_arithmetic_meets_the_tracker(flags):
+    if "muon" in flags and not hasattr(torch.optim, "Muon"):
+        pytest.skip("torch.optim.Muon came with torch 2.9")
+    args = train.build_parser().parse_args(["--model_dir", "unused", *flags.split()])
+    args.precision, args.lr = "fp32" if args.fp32 else "bf16", 1e-3
+    checkpointing = args.grad_checkpointing == "on"
+    config = train.build_config(args, N_VOCAB)
+    predicted = train.predict_memory(config, args, N_VOCAB, args.batch_size, checkpointing)
+    assert predicted["total"] == pytest.approx(tracked_gib(args, checkpointing), rel=0.03)
