@@ -683,13 +683,16 @@ def attention_by_groups(module, query, key, value, attention_mask, scaling=None,
     """
     if groups is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
-    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(value.dtype) for x in (query, key, value))
+    # in 16 bits a CPU's sdpa takes twice as long for documents this short
+    dtype = torch.float32 if value.device.type == "cpu" else value.dtype
+    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(dtype) for x in (query, key, value))
     outputs = []
     for group in groups[0]:  # (documents, length): a document's last token again behind its end, where no query sees it
         qkv = (x[group].transpose(1, 2) for x in (q, k, v))
         output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
         outputs.append(output.transpose(1, 2).flatten(0, 1))
-    return torch.cat(outputs)[groups[1]].unflatten(0, (query.shape[0], query.shape[2])), None
+    output = torch.cat(outputs)[groups[1]].to(value.dtype)
+    return output.unflatten(0, (query.shape[0], query.shape[2])), None
 
 
 AttentionInterface.register("documents_by_bounds", attention_by_bounds)
