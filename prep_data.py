@@ -10,6 +10,9 @@ Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train
     python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
 
 Takes about 10 seconds for Alpaca's 52,002 rows on two cores.
+
+Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 10 are what it takes
+besides: speed, disk, the command line. To understand how a chat becomes training data, stop reading after `main`.
 """
 
 from __future__ import annotations
@@ -44,6 +47,9 @@ from typing import Any, NoReturn
 import jinja2
 import numpy as np
 from tqdm import tqdm
+
+# -------------------------------------------------------------------------------------------------------
+# 1 Roles, template, formats
 
 # Rendered, with nothing between the pieces: <|system|>S<|user|>U<|assistant|>A<|endoftext|><|user|>...
 # A control string inside content gets a space before its end (`<|user |>`): no content becomes a control token.
@@ -98,14 +104,8 @@ class Drop(Exception):
     """A row that is not used; the message is the reason under which it is counted."""
 
 
-def fail(message: object) -> NoReturn:
-    """A mistake of the user's: one line, exit code 2."""
-    line = " ".join(str(message).split()).encode(errors="backslashreplace").decode()
-    print("prep_data.py: error:", line, file=sys.stderr)
-    raise SystemExit(2)
-
-
-# ----------------------------------------------------------------------------------------------------- reading
+# -------------------------------------------------------------------------------------------------------
+# 2 Sources: hub data sets and local files, row by row
 
 
 @dataclass(eq=False)
@@ -216,7 +216,8 @@ def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
             fail(f"{path}: cannot be read: {error}; mend the file or leave it out")
 
 
-# --------------------------------------------------------------------------------------- rows to conversations
+# -------------------------------------------------------------------------------------------------------
+# 3 Rows of any format become conversations
 
 
 def join_trees(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -291,25 +292,8 @@ def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -
     return {"system": system or default_system, "messages": messages}
 
 
-# ----------------------------------------------------------------------------------------- cleaning and mixing
-
-
-class Seen:
-    """A growing set of 64-bit digests in some 12 bytes each, where Python's own takes 80."""
-
-    def __init__(self) -> None:
-        self.sorted, self.recent = np.empty(0, np.uint64), set()
-
-    def __contains__(self, digest: int) -> bool:
-        at = self.sorted.searchsorted(np.uint64(digest))
-        return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
-
-    def add(self, digest: int) -> None:
-        self.recent.add(digest)
-        if len(self.recent) > 10_000 + len(self.sorted) // 32:
-            self.sorted = np.append(self.sorted, np.fromiter(self.recent, np.uint64))
-            self.sorted.sort()
-            self.recent = set()
+# -------------------------------------------------------------------------------------------------------
+# 4 Validate, dedupe, mix, split
 
 
 def digest(text: str) -> int:
@@ -388,7 +372,8 @@ def split(rows: Iterable[tuple[int, str]], fraction: float, seed: int) -> Iterat
         yield "val" if first == always or digest(f"{seed} {first}") / 2**64 < fraction else "train", line
 
 
-# ------------------------------------------------------------------------------------------------------ tokens
+# -------------------------------------------------------------------------------------------------------
+# 5 Tokenizer, ids and labels
 
 
 def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
@@ -428,19 +413,6 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
     if args.train_tokenizer and len(tokenizer) != args.train_tokenizer:
         fail(f"the data yields only {len(tokenizer)} tokens; use --train_tokenizer {len(tokenizer)}")
     return tokenizer
-
-
-class Words(dict):
-    """The ids of words, as they come up."""
-
-    def __init__(self, bpe: Any) -> None:
-        self.bpe = bpe
-
-    def __missing__(self, word: str) -> list[int]:
-        ids = self.bpe.encode(word, add_special_tokens=False).ids
-        if len(self) < 30_000:  # so that memory stays flat
-            self[word] = ids
-        return ids
 
 
 class Encoder:
@@ -562,7 +534,8 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
                     dropped[str(reason)] += 1
 
 
-# --------------------------------------------------------------------------------------------------- data card
+# -------------------------------------------------------------------------------------------------------
+# 6 Data card
 
 
 def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_len: int) -> str:
@@ -594,117 +567,8 @@ def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
     return text
 
 
-def fingerprint(path: Path) -> list:
-    """[sha256, number of lines] of a file."""
-    total, lines = hashlib.sha256(), 0
-    with open(path, "rb") as file:
-        while block := file.read(1 << 20):
-            total.update(block)
-            lines += block.count(b"\n")
-    return [total.hexdigest(), lines]
-
-
-# ------------------------------------------------------------------------------------------------ command line
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message}; see python prep_data.py --help")
-
-
-def at_least(least: int) -> Any:
-    def number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}")
-        return int(text)
-
-    return number
-
-
-def columns_format(text: str) -> dict[str, str]:
-    columns = dict(pair.partition("=")[::2] for pair in text.split(","))
-    wanted = ({"user", "assistant"}, {"messages"}, {"text"})
-    if not all(columns.values()) or set(columns) - {"system", "context"} not in wanted:
-        raise argparse.ArgumentTypeError("takes user=COLUMN,assistant=COLUMN, messages=COLUMN or text=COLUMN")
-    return columns
-
-
-# fmt: off
-def build_parser() -> Parser:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    add = parser.add_argument_group("sources").add_argument
-    add("--dataset", action="append", required=True, metavar="NAME_OR_PATH[:WEIGHT]", help="hub id, local file, folder or glob; repeat to join several, one after the other, or mixed by weights until one runs out")
-    add("--val_dataset", metavar="NAME_OR_PATH", help="validation data (default: the validation files or split that --dataset has, else a part of it)")
-    add("--val_fraction", type=float, default=0.02, help="share held out when there is no validation data, 0 to 1 (default: 0.02)")
-    add("--config", help="configuration of a hub data set that has several (default: its only one)")
-    add("--split", help="split of a hub data set to train on (default: its train split)")
-    add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
-    add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk; needs --max_rows or --max_tokens")
-    add("--max_rows", type=at_least(2), help="stop after this many clean rows of --dataset (default: all)")
-    add("--max_tokens", type=at_least(1), help="stop after this many training tokens (default: all)")
-    add = parser.add_argument_group("format and cleaning").add_argument
-    add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
-    add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
-    add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none (default: %(default)s)")
-    add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
-    add = parser.add_argument_group("tokens").add_argument
-    add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer (default: gpt2)")
-    add("--train_tokenizer", type=at_least(260), metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
-    add("--seq_len", type=at_least(8), default=1024, help="most tokens in a row, at most the positions of the model (default: 1024)")
-    add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate, the default), or both go (drop)")
-    add = parser.add_argument_group("run").add_argument
-    add("--out_dir", type=Path, default=Path("data"), help="folder to write (default: data)")
-    add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
-    add("--num_proc", type=at_least(1), help="processes that tokenize (default: one a core); the output is the same")
-    add("--seed", type=int, default=0, help="draws which rows are held out (default: 0)")
-    return parser
-# fmt: on
-
-
-def prefer_cache() -> None:
-    """An unreachable hub is retried for up to 46 seconds; with this, what is not cached fails at once."""
-    try:
-        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10)
-    except urllib.error.HTTPError:
-        pass  # it answers
-    except OSError:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def read_spool(path: Path) -> Iterator[list[str]]:
-    with open(path, encoding="utf-8", newline="\n") as file:
-        yield from (line.rstrip("\n").split("\t", 1) for line in file)
-
-
-def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
-    """What the training rows say, for the tokenizer to learn from."""
-    for row in (json.loads(line) for part, line in rows if part == "train"):
-        yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
-
-
-def count_rows(part: Any, inputs: dict[str, list]) -> int | None:
-    """How many rows there are to read, where that is known at once."""
-    if not isinstance(part, list):
-        return getattr(part, "num_rows", None)
-    countable = all(path.suffix in (".jsonl", ".csv") for path in part)
-    return sum(inputs[str(path)][1] for path in part) if countable else None
-
-
-def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
-    """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
-    manifest = out / "manifest.json"
-    try:
-        old = json.loads(manifest.read_text(encoding="utf-8"))
-        same = (old["arguments"], old["inputs"]) == (recorded, inputs)
-        return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
-    except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
-        strange = [name for name in ("tokenizer", *OUTPUTS) if (out / name).exists()]
-        strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
-    except (ValueError, KeyError, TypeError):
-        strange = ["manifest.json"]
-    if strange:
-        fail(f"{out / strange[0]} is not of prep_data.py's making; choose another --out_dir, or add --overwrite")
-    return False
+# -------------------------------------------------------------------------------------------------------
+# 7 The run
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -819,6 +683,166 @@ def main(argv: list[str] | None = None) -> None:
         work.rmdir()
     print(card, "\nThe first training row, as the model sees it:", show(*example.values(), tokenizer), sep="\n")
     print(f"\nNext: {command}")
+
+
+# -------------------------------------------------------------------------------------------------------
+# 8 Faster and smaller: words and digests that are met again and again
+
+
+class Words(dict):
+    """The ids of words, as they come up."""
+
+    def __init__(self, bpe: Any) -> None:
+        self.bpe = bpe
+
+    def __missing__(self, word: str) -> list[int]:
+        ids = self.bpe.encode(word, add_special_tokens=False).ids
+        if len(self) < 30_000:  # so that memory stays flat
+            self[word] = ids
+        return ids
+
+
+class Seen:
+    """A growing set of 64-bit digests in some 12 bytes each, where Python's own takes 80."""
+
+    def __init__(self) -> None:
+        self.sorted, self.recent = np.empty(0, np.uint64), set()
+
+    def __contains__(self, digest: int) -> bool:
+        at = self.sorted.searchsorted(np.uint64(digest))
+        return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
+
+    def add(self, digest: int) -> None:
+        self.recent.add(digest)
+        if len(self.recent) > 10_000 + len(self.sorted) // 32:
+            self.sorted = np.append(self.sorted, np.fromiter(self.recent, np.uint64))
+            self.sorted.sort()
+            self.recent = set()
+
+
+# -------------------------------------------------------------------------------------------------------
+# 9 On disk: what is there already, what is kept between two passes
+
+
+def fingerprint(path: Path) -> list:
+    """[sha256, number of lines] of a file."""
+    total, lines = hashlib.sha256(), 0
+    with open(path, "rb") as file:
+        while block := file.read(1 << 20):
+            total.update(block)
+            lines += block.count(b"\n")
+    return [total.hexdigest(), lines]
+
+
+def prefer_cache() -> None:
+    """An unreachable hub is retried for up to 46 seconds; with this, what is not cached fails at once."""
+    try:
+        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10)
+    except urllib.error.HTTPError:
+        pass  # it answers
+    except OSError:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def read_spool(path: Path) -> Iterator[list[str]]:
+    with open(path, encoding="utf-8", newline="\n") as file:
+        yield from (line.rstrip("\n").split("\t", 1) for line in file)
+
+
+def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
+    """What the training rows say, for the tokenizer to learn from."""
+    for row in (json.loads(line) for part, line in rows if part == "train"):
+        yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
+
+
+def count_rows(part: Any, inputs: dict[str, list]) -> int | None:
+    """How many rows there are to read, where that is known at once."""
+    if not isinstance(part, list):
+        return getattr(part, "num_rows", None)
+    countable = all(path.suffix in (".jsonl", ".csv") for path in part)
+    return sum(inputs[str(path)][1] for path in part) if countable else None
+
+
+def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
+    """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
+    manifest = out / "manifest.json"
+    try:
+        old = json.loads(manifest.read_text(encoding="utf-8"))
+        same = (old["arguments"], old["inputs"]) == (recorded, inputs)
+        return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
+    except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
+        strange = [name for name in ("tokenizer", *OUTPUTS) if (out / name).exists()]
+        strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
+    except (ValueError, KeyError, TypeError):
+        strange = ["manifest.json"]
+    if strange:
+        fail(f"{out / strange[0]} is not of prep_data.py's making; choose another --out_dir, or add --overwrite")
+    return False
+
+
+# -------------------------------------------------------------------------------------------------------
+# 10 The command line
+
+
+def fail(message: object) -> NoReturn:
+    """A mistake of the user's: one line, exit code 2."""
+    line = " ".join(str(message).split()).encode(errors="backslashreplace").decode()
+    print("prep_data.py: error:", line, file=sys.stderr)
+    raise SystemExit(2)
+
+
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see python prep_data.py --help")
+
+
+def at_least(least: int) -> Any:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"must be at least {least}")
+        return int(text)
+
+    return number
+
+
+def columns_format(text: str) -> dict[str, str]:
+    columns = dict(pair.partition("=")[::2] for pair in text.split(","))
+    wanted = ({"user", "assistant"}, {"messages"}, {"text"})
+    if not all(columns.values()) or set(columns) - {"system", "context"} not in wanted:
+        raise argparse.ArgumentTypeError("takes user=COLUMN,assistant=COLUMN, messages=COLUMN or text=COLUMN")
+    return columns
+
+
+# fmt: off
+def build_parser() -> Parser:
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    add = parser.add_argument_group("sources").add_argument
+    add("--dataset", action="append", required=True, metavar="NAME_OR_PATH[:WEIGHT]", help="hub id, local file, folder or glob; repeat to join several, one after the other, or mixed by weights until one runs out")
+    add("--val_dataset", metavar="NAME_OR_PATH", help="validation data (default: the validation files or split that --dataset has, else a part of it)")
+    add("--val_fraction", type=float, default=0.02, help="share held out when there is no validation data, 0 to 1 (default: 0.02)")
+    add("--config", help="configuration of a hub data set that has several (default: its only one)")
+    add("--split", help="split of a hub data set to train on (default: its train split)")
+    add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
+    add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk; needs --max_rows or --max_tokens")
+    add("--max_rows", type=at_least(2), help="stop after this many clean rows of --dataset (default: all)")
+    add("--max_tokens", type=at_least(1), help="stop after this many training tokens (default: all)")
+    add = parser.add_argument_group("format and cleaning").add_argument
+    add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
+    add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
+    add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none (default: %(default)s)")
+    add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
+    add = parser.add_argument_group("tokens").add_argument
+    add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer (default: gpt2)")
+    add("--train_tokenizer", type=at_least(260), metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
+    add("--seq_len", type=at_least(8), default=1024, help="most tokens in a row, at most the positions of the model (default: 1024)")
+    add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate, the default), or both go (drop)")
+    add = parser.add_argument_group("run").add_argument
+    add("--out_dir", type=Path, default=Path("data"), help="folder to write (default: data)")
+    add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
+    add("--num_proc", type=at_least(1), help="processes that tokenize (default: one a core); the output is the same")
+    add("--seed", type=int, default=0, help="draws which rows are held out (default: 0)")
+    return parser
+# fmt: on
 
 
 if __name__ == "__main__":
