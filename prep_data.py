@@ -571,6 +571,149 @@ def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
 # 7 The run
 
 
+@dataclass
+class Plan:
+    """What a run reads, under which arguments, and where its result goes."""
+
+    args: argparse.Namespace
+    recorded: dict[str, Any]  # the arguments that decide about the result, for the manifest
+    sources: list[Source]
+    val_sources: list[Source]  # the same objects as `sources`, unless --val_dataset names another
+    inputs: dict[str, list]  # path: [sha256, lines] of each local file
+
+    def __post_init__(self) -> None:
+        self.out, self.workdir = self.args.out_dir, self.args.out_dir / "prep.tmp"
+
+    @property
+    def all_sources(self) -> list[Source]:
+        return list(dict.fromkeys(self.sources + self.val_sources))
+
+    @property
+    def next_command(self) -> str:
+        cfg = "tiny" if self.args.train_tokenizer else "baseline_355m"
+        command = f"python train.py --data_dir {self.out} --model_dir checkpoints/{self.out.name}"
+        return f"{command} --cfg {cfg} --seq_len {self.args.seq_len}"
+
+
+@dataclass
+class Result:
+    """What was written into the work folder: counts by part, and the length in tokens of each training row."""
+
+    tokenizer: Any
+    stats: dict[str, Counter] = field(default_factory=lambda: {"train": Counter(), "val": Counter()})
+    lengths: array = field(default_factory=lambda: array("I"))
+    dropped: Counter = field(default_factory=Counter)
+    example: dict | None = None  # the first training row, tokenized
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """Finds the files to be read and their fingerprints. Nothing is written yet."""
+    recorded = {key: value for key, value in vars(args).items() if key not in ("out_dir", "overwrite", "num_proc")}
+    args.formats = {name: FORMATS[name] for name in ([args.format] if args.format else FORMATS)}
+    args.formats = {"columns": args.columns} if args.columns else args.formats
+    sources = [find_source(spec) for spec in args.dataset]
+    val_sources = [find_source(args.val_dataset)] if args.val_dataset else sources
+    both = list(dict.fromkeys(sources + val_sources))
+    paths = [path for source in both for part in source.parts.values() for path in part]
+    inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
+    if {(args.out_dir / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
+        fail(f"{args.out_dir} holds a file that would be read and written; choose another --out_dir")
+    return Plan(args, recorded, sources, val_sources, inputs)
+
+
+def load_what_is_not_local(plan: Plan) -> Any:
+    """Hub data sets into their sources, before the long work begins. Returns the tokenizer, None if one is trained."""
+    args = plan.args
+    for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    hub = [source for source in plan.all_sources if not source.parts]
+    if hub or not (args.train_tokenizer or Path(args.tokenizer).is_dir()):
+        prefer_cache()
+    tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
+    for source in hub:
+        load_hub(source, args)
+    if args.val_dataset:
+        plan.val_sources[0].parts.setdefault("val", plan.val_sources[0].parts["train"])
+    return tokenizer
+
+
+def rows_of(plan: Plan, seen: Seen, dropped: Counter) -> Any:
+    """(train or val, row as JSON): read, cleaned, mixed and split, one at a time, with a bar that counts them."""
+    args, sources = plan.args, plan.sources
+    with_val = [source for source in plan.val_sources if "val" in source.parts]
+    train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
+    train = itertools.islice(train, args.max_rows)
+    if with_val:  # validation comes first: what is in it must not be trained on
+        held_out = itertools.chain(*[clean(source, "val", seen, dropped, args) for source in with_val])
+        rows = itertools.chain((("val", line) for _, line in held_out), (("train", line) for _, line in train))
+    else:
+        rows = split(train, args.val_fraction, args.seed)
+    parts = [source.parts["train"] for source in sources] + [source.parts["val"] for source in with_val]
+    counts = [count_rows(part, plan.inputs) for part in parts]
+    total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
+    return tqdm(rows, "reading", total, unit=" rows", disable=None)
+
+
+def stream(plan: Plan, tokenizer: Any) -> Result:
+    """Rows flow through, one at a time, into files in the work folder: memory stays flat however many there are."""
+    args, seen, spool = plan.args, Seen(), plan.workdir / "rows"
+    result = Result(tokenizer)
+    write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
+    rows = rows_of(plan, seen, result.dropped)
+    if args.train_tokenizer:  # it needs the rows twice: to learn its words from, and to encode
+        with write(spool) as file:
+            file.writelines(f"{part}\t{line}\n" for part, line in rows)
+        result.tokenizer = make_tokenizer(args, texts_of(read_spool(spool)))
+        rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(write(plan.workdir / name)) for name in OUTPUTS}
+        for part, line, tokens, counts in encode(iter(rows), result.tokenizer, args, seen, result.dropped):
+            files[f"{part}.jsonl"].write(line + "\n")
+            files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
+            for name, count in counts.items():  # faster than Counter.update
+                result.stats[part][name] += count
+            if part == "train":
+                result.example = result.example or json.loads(tokens)
+                result.lengths.append(counts["tokens"])
+            if args.max_tokens and result.stats["train"]["tokens"] >= args.max_tokens:
+                break
+        for part, count in result.stats.items():
+            if not count["supervised"]:  # a model would be trained on nothing, or judged by nothing
+                reasons = sorted(result.dropped.items())
+                why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
+                fail(f"nothing to learn is left in {part} (dropped: {why}); check --format, --columns and --seq_len")
+    spool.unlink(missing_ok=True)
+    result.tokenizer.save_pretrained(plan.workdir / "tokenizer")
+    return result
+
+
+def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
+    """manifest.json in the work folder. Returns every file there, the manifest last."""
+    paths = [path for path in sorted(plan.workdir.rglob("*")) if path.is_file()]
+    versions = {name: version(name) for name in ("datasets", "tokenizers", "transformers")}
+    record = {"complete": True, "arguments": plan.recorded, "seed": plan.args.seed, "inputs": plan.inputs}
+    record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in plan.all_sources]
+    record |= {**result.stats, "dropped": dict(sorted(result.dropped.items()))}
+    record |= {"vocab_size": len(result.tokenizer), "card": card}
+    record["sha256"] = {path.relative_to(plan.workdir).as_posix(): fingerprint(path)[0] for path in paths}
+    record["versions"] = {"python": sys.version.split()[0], **versions}
+    manifest = plan.workdir / "manifest.json"
+    manifest.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [*paths, manifest]
+
+
+def publish(plan: Plan, paths: list[Path]) -> None:
+    """Everything to its final place, the manifest last: its presence means that all the rest is there."""
+    for path in paths:
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())  # without it a power cut may leave names of files whose content never arrived
+    (plan.out / "manifest.json").unlink(missing_ok=True)
+    shutil.rmtree(plan.out / "tokenizer", ignore_errors=True)
+    for name in ("tokenizer", *OUTPUTS, "manifest.json"):
+        os.replace(plan.workdir / name, plan.out / name)
+    plan.workdir.rmdir()
+
+
 def main(argv: list[str] | None = None) -> None:
     parser = build_parser()
     args = parser.parse_args(argv)
@@ -581,108 +724,26 @@ def main(argv: list[str] | None = None) -> None:
     if args.train_tokenizer and args.max_tokens:
         parser.error("--max_tokens needs a tokenizer to count with: use --max_rows with --train_tokenizer")
 
-    # Find what is to be read. When the manifest that is there tells of the same, there is nothing to do.
-    recorded = {key: value for key, value in vars(args).items() if key not in ("out_dir", "overwrite", "num_proc")}
-    args.formats = {name: FORMATS[name] for name in ([args.format] if args.format else FORMATS)}
-    args.formats = {"columns": args.columns} if args.columns else args.formats
-    sources = [find_source(spec) for spec in args.dataset]
-    val_sources = [find_source(args.val_dataset)] if args.val_dataset else sources
-    both = list(dict.fromkeys(sources + val_sources))
-    paths = [path for source in both for part in source.parts.values() for path in part]
-    inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
-    out, work = args.out_dir, args.out_dir / "prep.tmp"
-    if {(out / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
-        fail(f"{out} holds a file that would be read and written; choose another --out_dir")
-    command = f"python train.py --data_dir {out} --model_dir checkpoints/{out.name}"
-    command += f" --cfg {'tiny' if args.train_tokenizer else 'baseline_355m'} --seq_len {args.seq_len}"
-    if not args.overwrite and is_complete(out, recorded, inputs):
-        print(f"{out} is complete already; --overwrite builds it again\n\nNext: {command}")
+    run = plan(args)
+    if not args.overwrite and is_complete(run.out, run.recorded, run.inputs):
+        print(f"{run.out} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
         return
-
-    # Load what is not local, before the long work begins.
-    for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
-        os.environ.setdefault(f"{library}_VERBOSITY", "error")
-    hub = [source for source in both if not source.parts]
-    if hub or not (args.train_tokenizer or Path(args.tokenizer).is_dir()):
-        prefer_cache()
-    tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
-    for source in hub:
-        load_hub(source, args)
-    if args.val_dataset:
-        val_sources[0].parts.setdefault("val", val_sources[0].parts["train"])
+    tokenizer = load_what_is_not_local(run)
     try:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
+        shutil.rmtree(run.workdir, ignore_errors=True)
+        run.workdir.mkdir(parents=True)
     except OSError as error:
-        fail(f"--out_dir {out}: {error.strerror}; choose a folder that can be written")
-
+        fail(f"--out_dir {run.out}: {error.strerror}; choose a folder that can be written")
     with ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
-        # Rows flow through: read, clean, mix, split. A tokenizer that is to be trained needs them twice.
-        seen, dropped, spool = Seen(), Counter(), work / "rows"
-        train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
-        train = itertools.islice(train, args.max_rows)
-        held_out = [clean(source, "val", seen, dropped, args) for source in val_sources if "val" in source.parts]
-        if held_out:
-            rows = (("val", line) for _, line in itertools.chain(*held_out))
-            rows = itertools.chain(rows, (("train", line) for _, line in train))
-        else:
-            rows = split(train, args.val_fraction, args.seed)
-        parts = [source.parts["train"] for source in sources]
-        parts += [source.parts["val"] for source in val_sources if "val" in source.parts]
-        counts = [count_rows(part, inputs) for part in parts]
-        total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
-        rows = tqdm(rows, "reading", total, unit=" rows", disable=None)
-        if args.train_tokenizer:
-            with write(spool) as file:
-                file.writelines(f"{part}\t{line}\n" for part, line in rows)
-            tokenizer = make_tokenizer(args, texts_of(read_spool(spool)))
-            rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
-
-        # Encode and write, all of it in the work folder.
-        stats, lengths, example = {"train": Counter(), "val": Counter()}, array("I"), None
-        files = {name: stack.enter_context(write(work / name)) for name in OUTPUTS}
-        for part, line, tokens, counts in encode(iter(rows), tokenizer, args, seen, dropped):
-            files[f"{part}.jsonl"].write(line + "\n")
-            files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
-            for name, count in counts.items():  # faster than Counter.update
-                stats[part][name] += count
-            if part == "train":
-                example = example or json.loads(tokens)
-                lengths.append(counts["tokens"])
-            if args.max_tokens and stats["train"]["tokens"] >= args.max_tokens:
-                break
-        for part, count in stats.items():
-            if not count["supervised"]:
-                why = ", ".join(f"{count} {why}" for why, count in sorted(dropped.items())) or "too few rows"
-                fail(f"nothing to learn is left in {part} (dropped: {why}); check --format, --columns and --seq_len")
-        for file in files.values():
-            file.close()
-        spool.unlink(missing_ok=True)
-        tokenizer.save_pretrained(work / "tokenizer")
-        card = data_card(stats, lengths, dropped, args.seq_len)
-        results = {path.relative_to(work).as_posix(): path for path in sorted(work.rglob("*")) if path.is_file()}
-        versions = {name: version(name) for name in ("datasets", "tokenizers", "transformers")}
-        record = {"complete": True, "arguments": recorded, "seed": args.seed, "inputs": inputs}
-        record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in both]
-        record |= {**stats, "dropped": dict(sorted(dropped.items())), "vocab_size": len(tokenizer), "card": card}
-        record["sha256"] = {name: fingerprint(path)[0] for name, path in results.items()}
-        record["versions"] = {"python": sys.version.split()[0], **versions}
-        (work / "manifest.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-        # Everything to its final place, the manifest last. The work folder stays while this is not done.
-        stack.pop_all()
-        for path in [*results.values(), work / "manifest.json"]:
-            with open(path, "rb+") as file:
-                os.fsync(file.fileno())
-        (out / "manifest.json").unlink(missing_ok=True)
-        shutil.rmtree(out / "tokenizer", ignore_errors=True)
-        for name in ("tokenizer", *OUTPUTS, "manifest.json"):
-            os.replace(work / name, out / name)
-        work.rmdir()
-    print(card, "\nThe first training row, as the model sees it:", show(*example.values(), tokenizer), sep="\n")
-    print(f"\nNext: {command}")
+        stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
+        result = stream(run, tokenizer)
+        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len)
+        paths = write_manifest(run, result, card)
+        stack.pop_all()  # from here on the work folder stays until all of it is in place
+        publish(run, paths)
+    first_row = show(*result.example.values(), result.tokenizer)
+    print(card, "\nThe first training row, as the model sees it:", first_row, sep="\n")
+    print(f"\nNext: {run.next_command}")
 
 
 # -------------------------------------------------------------------------------------------------------
