@@ -10,6 +10,9 @@ Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train
     python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
 
 Takes about 10 seconds for Alpaca's 52,002 rows on two cores.
+
+Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 10 are what it takes
+besides: speed, disk, the command line. To understand how a chat becomes training data, stop reading after `main`.
 """
 
 from __future__ import annotations
@@ -45,6 +48,9 @@ import jinja2
 import numpy as np
 from tqdm import tqdm
 
+# -------------------------------------------------------------------------------------------------------
+# 1 Roles, template, formats
+
 # Rendered, with nothing between the pieces: <|system|>S<|user|>U<|assistant|>A<|endoftext|><|user|>...
 # A control string inside content gets a space before its end (`<|user |>`): no content becomes a control token.
 EOS, ROLE_TOKENS = "<|endoftext|>", ("<|system|>", "<|user|>", "<|assistant|>")
@@ -65,11 +71,6 @@ CHAT_TEMPLATE = """\
 """
 IGNORED = -100  # the label of a token that is not learned
 IGNORED_TEXT = f"{IGNORED}, "
-# GPT-2's words, for text in Latin letters: what `tokenizers` does to a text, at a fifth of the time with a cache of words
-LATIN = re.compile(r"[\0-\x7fÀ-ÿ°‘’“”–—…]*")
-CONTROL_TOKEN = re.compile("(" + "|".join(map(re.escape, NEUTRAL)) + ")")
-LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
-WORD = re.compile(rf"'(?:[sdmt]|ll|ve|re)| ?[{LETTER}]+| ?[0-9]+| ?[^\s{LETTER}0-9]+|\s+(?!\S)|\s+", re.ASCII)
 
 # Which column holds which part. The first format whose columns are all there is taken (so Alpaca's extra `text`
 # does no harm); `context` and `system` may be missing, and a column `system` is understood in every format.
@@ -98,14 +99,8 @@ class Drop(Exception):
     """A row that is not used; the message is the reason under which it is counted."""
 
 
-def fail(message: object) -> NoReturn:
-    """A mistake of the user's: one line, exit code 2."""
-    line = " ".join(str(message).split()).encode(errors="backslashreplace").decode()
-    print("prep_data.py: error:", line, file=sys.stderr)
-    raise SystemExit(2)
-
-
-# ----------------------------------------------------------------------------------------------------- reading
+# -------------------------------------------------------------------------------------------------------
+# 2 Sources: hub data sets and local files, row by row
 
 
 @dataclass(eq=False)
@@ -216,7 +211,8 @@ def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
             fail(f"{path}: cannot be read: {error}; mend the file or leave it out")
 
 
-# --------------------------------------------------------------------------------------- rows to conversations
+# -------------------------------------------------------------------------------------------------------
+# 3 Rows of any format become conversations
 
 
 def join_trees(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -291,25 +287,8 @@ def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -
     return {"system": system or default_system, "messages": messages}
 
 
-# ----------------------------------------------------------------------------------------- cleaning and mixing
-
-
-class Seen:
-    """A growing set of 64-bit digests in some 12 bytes each, where Python's own takes 80."""
-
-    def __init__(self) -> None:
-        self.sorted, self.recent = np.empty(0, np.uint64), set()
-
-    def __contains__(self, digest: int) -> bool:
-        at = self.sorted.searchsorted(np.uint64(digest))
-        return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
-
-    def add(self, digest: int) -> None:
-        self.recent.add(digest)
-        if len(self.recent) > 10_000 + len(self.sorted) // 32:
-            self.sorted = np.append(self.sorted, np.fromiter(self.recent, np.uint64))
-            self.sorted.sort()
-            self.recent = set()
+# -------------------------------------------------------------------------------------------------------
+# 4 Validate, dedupe, mix, split
 
 
 def digest(text: str) -> int:
@@ -322,22 +301,23 @@ def check_new(row: dict, line: str, part: str, seen: Seen) -> int:
     users = [turn["content"] for turn in row.get("messages", ())[::2]] or [row["text"]]
     users = [PROSE.sub(" ", unicodedata.normalize("NFKC", user).casefold()).strip() or user for user in users]
     exact, turns = digest(line), digest("\0".join(users))
-    in_val = turns ^ 1  # how validation's turns are told from training's
-    if part == "train" and in_val in seen:
+    # One set holds both parts: validation's turns are kept with their last bit turned, so as to tell where they occurred.
+    turns_in_val = turns ^ 1
+    if part == "train" and turns_in_val in seen:  # else validation would measure what was learned by heart
         raise Drop("also in validation")
-    if turns in seen or in_val in seen:
+    if turns in seen or turns_in_val in seen:
         raise Drop("exact duplicate" if exact in seen else "near duplicate")
     seen.add(exact)
-    seen.add(turns if part == "train" else in_val)
+    seen.add(turns if part == "train" else turns_in_val)
     return digest(users[0])
 
 
 def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argparse.Namespace) -> Iterator[tuple]:
     """(digest of the first user turn, row as JSON) of every good row; the others are counted by reason."""
-    last_file = None
+    file = None
     for place, row in join_trees(read(source, part)):
         source.rows[f"{part} read"] += 1
-        file, last_file = last_file, place.rpartition(":")[0]
+        previous_file, file = file, place.rpartition(":")[0]
         try:
             if isinstance(row, Drop):
                 if not args.skip_bad_lines:
@@ -350,7 +330,7 @@ def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argpars
             dropped["broken encoding"] += 1
         except Drop as reason:
             dropped[str(reason)] += 1
-            if str(reason) == "unknown columns" and file != last_file:  # the first row of a file
+            if str(reason) == "unknown columns" and file != previous_file:  # the first row of a file
                 known = "; ".join(f"{name} ({', '.join(columns.values())})" for name, columns in args.formats.items())
                 columns = ", ".join(row) if isinstance(row, dict) else "none"
                 fail(
@@ -388,7 +368,8 @@ def split(rows: Iterable[tuple[int, str]], fraction: float, seed: int) -> Iterat
         yield "val" if first == always or digest(f"{seed} {first}") / 2**64 < fraction else "train", line
 
 
-# ------------------------------------------------------------------------------------------------------ tokens
+# -------------------------------------------------------------------------------------------------------
+# 5 Tokenizer, ids and labels
 
 
 def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
@@ -430,19 +411,6 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
     return tokenizer
 
 
-class Words(dict):
-    """The ids of words, as they come up."""
-
-    def __init__(self, bpe: Any) -> None:
-        self.bpe = bpe
-
-    def __missing__(self, word: str) -> list[int]:
-        ids = self.bpe.encode(word, add_special_tokens=False).ids
-        if len(self) < 30_000:  # so that memory stays flat
-            self[word] = ids
-        return ids
-
-
 class Encoder:
     """Makes tokens of rows, by way of the saved template; each process has one."""
 
@@ -463,13 +431,9 @@ class Encoder:
         return text + EOS
 
     def encode(self, text: str) -> list[int]:
-        if not LATIN.fullmatch(text):
-            return self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
-        ids: list[int] = []
-        for piece in CONTROL_TOKEN.split(text):
-            words = (piece,) if piece in NEUTRAL else WORD.findall(piece)
-            ids.extend(itertools.chain.from_iterable(map(self.words.__getitem__, words)))
-        return ids
+        if LATIN.fullmatch(text):  # the same ids at a fifth of the time (section 8)
+            return encode_by_words(text, self.words)
+        return self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
 
     def spans(self, ids: list[int]) -> Iterator[tuple[bool, list[int]]]:
         """A conversation's ids in pieces (learned, ids): learned is an answer up to and with its `<|endoftext|>`."""
@@ -535,7 +499,7 @@ def start_worker(*arguments: Any) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
 
 
-def work(batch: list[tuple[str, str]]) -> list[tuple]:
+def encode_batch(batch: list[tuple[str, str]]) -> list[tuple]:
     return encoder(batch)
 
 
@@ -548,7 +512,7 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
         queue: deque = deque()
         while (batch := list(itertools.islice(rows, 250))) or queue:
             if batch:
-                queue.append(pool.apply_async(work, (batch,)))
+                queue.append(pool.apply_async(encode_batch, (batch,)))
             if len(queue) <= 2 * processes and batch:
                 continue
             for part, line, tokens, counts in queue.popleft().get():
@@ -562,7 +526,8 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
                     dropped[str(reason)] += 1
 
 
-# --------------------------------------------------------------------------------------------------- data card
+# -------------------------------------------------------------------------------------------------------
+# 6 Data card
 
 
 def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_len: int) -> str:
@@ -594,6 +559,240 @@ def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
     return text
 
 
+# -------------------------------------------------------------------------------------------------------
+# 7 The run
+
+
+@dataclass
+class Plan:
+    """What a run reads, under which arguments, and where its result goes."""
+
+    args: argparse.Namespace
+    recorded: dict[str, Any]  # the arguments that decide about the result, for the manifest
+    sources: list[Source]
+    val_sources: list[Source]  # the same objects as `sources`, unless --val_dataset names another
+    inputs: dict[str, list]  # path: [sha256, lines] of each local file
+
+    def __post_init__(self) -> None:
+        self.out, self.workdir = self.args.out_dir, self.args.out_dir / "prep.tmp"
+
+    @property
+    def all_sources(self) -> list[Source]:
+        return list(dict.fromkeys(self.sources + self.val_sources))
+
+    @property
+    def next_command(self) -> str:
+        cfg = "tiny" if self.args.train_tokenizer else "baseline_355m"
+        command = f"python train.py --data_dir {self.out} --model_dir checkpoints/{self.out.name}"
+        return f"{command} --cfg {cfg} --seq_len {self.args.seq_len}"
+
+
+@dataclass
+class Result:
+    """What was written into the work folder: counts by part, and the length in tokens of each training row."""
+
+    tokenizer: Any
+    stats: dict[str, Counter] = field(default_factory=lambda: {"train": Counter(), "val": Counter()})
+    lengths: array = field(default_factory=lambda: array("I"))
+    dropped: Counter = field(default_factory=Counter)
+    example: dict | None = None  # the first training row, tokenized
+
+
+def plan(args: argparse.Namespace) -> Plan:
+    """Finds the files to be read and their fingerprints. Nothing is written yet."""
+    recorded = {key: value for key, value in vars(args).items() if key not in ("out_dir", "overwrite", "num_proc")}
+    args.formats = {name: FORMATS[name] for name in ([args.format] if args.format else FORMATS)}
+    args.formats = {"columns": args.columns} if args.columns else args.formats
+    sources = [find_source(spec) for spec in args.dataset]
+    val_sources = [find_source(args.val_dataset)] if args.val_dataset else sources
+    both = list(dict.fromkeys(sources + val_sources))
+    paths = [path for source in both for part in source.parts.values() for path in part]
+    inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
+    if {(args.out_dir / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
+        fail(f"{args.out_dir} holds a file that would be read and written; choose another --out_dir")
+    return Plan(args, recorded, sources, val_sources, inputs)
+
+
+def load_what_is_not_local(plan: Plan) -> Any:
+    """Hub data sets into their sources, before the long work begins. Returns the tokenizer, None if one is trained."""
+    args = plan.args
+    for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
+    hub = [source for source in plan.all_sources if not source.parts]
+    if hub or not (args.train_tokenizer or Path(args.tokenizer).is_dir()):
+        prefer_cache()
+    tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
+    for source in hub:
+        load_hub(source, args)
+    if args.val_dataset:
+        plan.val_sources[0].parts.setdefault("val", plan.val_sources[0].parts["train"])
+    return tokenizer
+
+
+def rows_of(plan: Plan, seen: Seen, dropped: Counter) -> Any:
+    """(train or val, row as JSON): read, cleaned, mixed and split, one at a time, with a bar that counts them."""
+    args, sources = plan.args, plan.sources
+    with_val = [source for source in plan.val_sources if "val" in source.parts]
+    train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
+    train = itertools.islice(train, args.max_rows)
+    if with_val:  # validation comes first: what is in it must not be trained on
+        held_out = itertools.chain(*[clean(source, "val", seen, dropped, args) for source in with_val])
+        rows = itertools.chain((("val", line) for _, line in held_out), (("train", line) for _, line in train))
+    else:
+        rows = split(train, args.val_fraction, args.seed)
+    parts = [source.parts["train"] for source in sources] + [source.parts["val"] for source in with_val]
+    counts = [count_rows(part, plan.inputs) for part in parts]
+    total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
+    return tqdm(rows, "reading", total, unit=" rows", disable=None)
+
+
+def stream(plan: Plan, tokenizer: Any) -> Result:
+    """Rows flow through, one at a time, into files in the work folder: memory stays flat however many there are."""
+    args, seen, spool = plan.args, Seen(), plan.workdir / "rows"
+    result = Result(tokenizer)
+    write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
+    rows = rows_of(plan, seen, result.dropped)
+    if args.train_tokenizer:  # it needs the rows twice: to learn its words from, and to encode
+        with write(spool) as file:
+            file.writelines(f"{part}\t{line}\n" for part, line in rows)
+        result.tokenizer = make_tokenizer(args, texts_of(read_spool(spool)))
+        rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(write(plan.workdir / name)) for name in OUTPUTS}
+        for part, line, tokens, counts in encode(iter(rows), result.tokenizer, args, seen, result.dropped):
+            files[f"{part}.jsonl"].write(line + "\n")
+            files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
+            for name, count in counts.items():  # faster than Counter.update
+                result.stats[part][name] += count
+            if part == "train":
+                result.example = result.example or json.loads(tokens)
+                result.lengths.append(counts["tokens"])
+            if args.max_tokens and result.stats["train"]["tokens"] >= args.max_tokens:
+                break
+        for part, count in result.stats.items():
+            if not count["supervised"]:  # a model would be trained on nothing, or judged by nothing
+                reasons = sorted(result.dropped.items())
+                why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
+                fail(f"nothing to learn is left in {part} (dropped: {why}); check --format, --columns and --seq_len")
+    spool.unlink(missing_ok=True)
+    result.tokenizer.save_pretrained(plan.workdir / "tokenizer")
+    return result
+
+
+def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
+    """manifest.json in the work folder. Returns every file there, the manifest last."""
+    paths = [path for path in sorted(plan.workdir.rglob("*")) if path.is_file()]
+    versions = {name: version(name) for name in ("datasets", "tokenizers", "transformers")}
+    record = {"complete": True, "arguments": plan.recorded, "seed": plan.args.seed, "inputs": plan.inputs}
+    record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in plan.all_sources]
+    record |= {**result.stats, "dropped": dict(sorted(result.dropped.items()))}
+    record |= {"vocab_size": len(result.tokenizer), "card": card}
+    record["sha256"] = {path.relative_to(plan.workdir).as_posix(): fingerprint(path)[0] for path in paths}
+    record["versions"] = {"python": sys.version.split()[0], **versions}
+    manifest = plan.workdir / "manifest.json"
+    manifest.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [*paths, manifest]
+
+
+def publish(plan: Plan, paths: list[Path]) -> None:
+    """Everything to its final place, the manifest last: its presence means that all the rest is there."""
+    for path in paths:
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())  # without it a power cut may leave names of files whose content never arrived
+    (plan.out / "manifest.json").unlink(missing_ok=True)
+    shutil.rmtree(plan.out / "tokenizer", ignore_errors=True)
+    for name in ("tokenizer", *OUTPUTS, "manifest.json"):
+        os.replace(plan.workdir / name, plan.out / name)
+    plan.workdir.rmdir()
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = build_parser()
+    args = parser.parse_args(argv)
+    if not 0 < args.val_fraction < 1:
+        parser.error("--val_fraction must lie between 0 and 1")
+    if args.streaming and not (args.max_rows or args.max_tokens):
+        parser.error("--streaming reads without end: add --max_rows or --max_tokens")
+    if args.train_tokenizer and args.max_tokens:
+        parser.error("--max_tokens needs a tokenizer to count with: use --max_rows with --train_tokenizer")
+
+    run = plan(args)
+    if not args.overwrite and is_complete(run.out, run.recorded, run.inputs):
+        print(f"{run.out} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
+        return
+    tokenizer = load_what_is_not_local(run)
+    try:
+        shutil.rmtree(run.workdir, ignore_errors=True)
+        run.workdir.mkdir(parents=True)
+    except OSError as error:
+        fail(f"--out_dir {run.out}: {error.strerror}; choose a folder that can be written")
+    with ExitStack() as stack:
+        stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
+        result = stream(run, tokenizer)
+        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len)
+        paths = write_manifest(run, result, card)
+        stack.pop_all()  # from here on the work folder stays until all of it is in place
+        publish(run, paths)
+    first_row = show(*result.example.values(), result.tokenizer)
+    print(card, "\nThe first training row, as the model sees it:", first_row, sep="\n")
+    print(f"\nNext: {run.next_command}")
+
+
+# -------------------------------------------------------------------------------------------------------
+# 8 Faster and smaller: words and digests that are met again and again
+#
+# What `tokenizers` does to text in Latin letters, at a fifth of the time: a language repeats its words, so their ids are
+# looked up in a cache, and each word goes through byte-pair encoding once. Leave it out and the files stay the same.
+
+LATIN = re.compile(r"[\0-\x7fÀ-ÿ°‘’“”–—…]*")
+CONTROL_TOKEN = re.compile("(" + "|".join(map(re.escape, NEUTRAL)) + ")")
+LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
+WORD = re.compile(rf"'(?:[sdmt]|ll|ve|re)| ?[{LETTER}]+| ?[0-9]+| ?[^\s{LETTER}0-9]+|\s+(?!\S)|\s+", re.ASCII)
+
+
+class Words(dict):
+    """The ids of words, as they come up."""
+
+    def __init__(self, bpe: Any) -> None:
+        self.bpe = bpe
+
+    def __missing__(self, word: str) -> list[int]:
+        ids = self.bpe.encode(word, add_special_tokens=False).ids
+        if len(self) < 30_000:  # so that memory stays flat
+            self[word] = ids
+        return ids
+
+
+def encode_by_words(text: str, words: Words) -> list[int]:
+    ids: list[int] = []
+    for piece in CONTROL_TOKEN.split(text):
+        found = (piece,) if piece in NEUTRAL else WORD.findall(piece)
+        ids.extend(itertools.chain.from_iterable(map(words.__getitem__, found)))
+    return ids
+
+
+class Seen:
+    """A growing set of 64-bit digests in some 12 bytes each, where Python's own takes 80."""
+
+    def __init__(self) -> None:
+        self.sorted, self.recent = np.empty(0, np.uint64), set()
+
+    def __contains__(self, digest: int) -> bool:
+        at = self.sorted.searchsorted(np.uint64(digest))
+        return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
+
+    def add(self, digest: int) -> None:
+        self.recent.add(digest)
+        if len(self.recent) > 10_000 + len(self.sorted) // 32:
+            self.sorted = np.append(self.sorted, np.fromiter(self.recent, np.uint64))
+            self.sorted.sort()
+            self.recent = set()
+
+
+# -------------------------------------------------------------------------------------------------------
+# 9 On disk: what is there already, what is kept between two passes
+
+
 def fingerprint(path: Path) -> list:
     """[sha256, number of lines] of a file."""
     total, lines = hashlib.sha256(), 0
@@ -604,7 +803,61 @@ def fingerprint(path: Path) -> list:
     return [total.hexdigest(), lines]
 
 
-# ------------------------------------------------------------------------------------------------ command line
+def prefer_cache() -> None:
+    """An unreachable hub is retried for up to 46 seconds; with this, what is not cached fails at once."""
+    try:
+        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10)
+    except urllib.error.HTTPError:
+        pass  # it answers
+    except OSError:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+
+
+def read_spool(path: Path) -> Iterator[list[str]]:
+    with open(path, encoding="utf-8", newline="\n") as file:
+        yield from (line.rstrip("\n").split("\t", 1) for line in file)
+
+
+def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
+    """What the training rows say, for the tokenizer to learn from."""
+    for row in (json.loads(line) for part, line in rows if part == "train"):
+        yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
+
+
+def count_rows(part: Any, inputs: dict[str, list]) -> int | None:
+    """How many rows there are to read, where that is known at once."""
+    if not isinstance(part, list):
+        return getattr(part, "num_rows", None)
+    countable = all(path.suffix in (".jsonl", ".csv") for path in part)
+    return sum(inputs[str(path)][1] for path in part) if countable else None
+
+
+def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
+    """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
+    manifest = out / "manifest.json"
+    try:
+        old = json.loads(manifest.read_text(encoding="utf-8"))
+        same = (old["arguments"], old["inputs"]) == (recorded, inputs)
+        return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
+    except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
+        strange = [name for name in ("tokenizer", *OUTPUTS) if (out / name).exists()]
+        strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
+    except (ValueError, KeyError, TypeError):
+        strange = ["manifest.json"]
+    if strange:
+        fail(f"{out / strange[0]} is not of prep_data.py's making; choose another --out_dir, or add --overwrite")
+    return False
+
+
+# -------------------------------------------------------------------------------------------------------
+# 10 The command line
+
+
+def fail(message: object) -> NoReturn:
+    """A mistake of the user's: one line, exit code 2."""
+    line = " ".join(str(message).split()).encode(errors="backslashreplace").decode()
+    print("prep_data.py: error:", line, file=sys.stderr)
+    raise SystemExit(2)
 
 
 class Parser(argparse.ArgumentParser):
@@ -659,166 +912,6 @@ def build_parser() -> Parser:
     add("--seed", type=int, default=0, help="draws which rows are held out (default: 0)")
     return parser
 # fmt: on
-
-
-def prefer_cache() -> None:
-    """An unreachable hub is retried for up to 46 seconds; with this, what is not cached fails at once."""
-    try:
-        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10)
-    except urllib.error.HTTPError:
-        pass  # it answers
-    except OSError:
-        os.environ["HF_HUB_OFFLINE"] = "1"
-
-
-def read_spool(path: Path) -> Iterator[list[str]]:
-    with open(path, encoding="utf-8", newline="\n") as file:
-        yield from (line.rstrip("\n").split("\t", 1) for line in file)
-
-
-def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
-    """What the training rows say, for the tokenizer to learn from."""
-    for row in (json.loads(line) for part, line in rows if part == "train"):
-        yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
-
-
-def count_rows(part: Any, inputs: dict[str, list]) -> int | None:
-    """How many rows there are to read, where that is known at once."""
-    if not isinstance(part, list):
-        return getattr(part, "num_rows", None)
-    countable = all(path.suffix in (".jsonl", ".csv") for path in part)
-    return sum(inputs[str(path)][1] for path in part) if countable else None
-
-
-def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
-    """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
-    manifest = out / "manifest.json"
-    try:
-        old = json.loads(manifest.read_text(encoding="utf-8"))
-        same = (old["arguments"], old["inputs"]) == (recorded, inputs)
-        return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
-    except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
-        strange = [name for name in ("tokenizer", *OUTPUTS) if (out / name).exists()]
-        strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
-    except (ValueError, KeyError, TypeError):
-        strange = ["manifest.json"]
-    if strange:
-        fail(f"{out / strange[0]} is not of prep_data.py's making; choose another --out_dir, or add --overwrite")
-    return False
-
-
-def main(argv: list[str] | None = None) -> None:
-    parser = build_parser()
-    args = parser.parse_args(argv)
-    if not 0 < args.val_fraction < 1:
-        parser.error("--val_fraction must lie between 0 and 1")
-    if args.streaming and not (args.max_rows or args.max_tokens):
-        parser.error("--streaming reads without end: add --max_rows or --max_tokens")
-    if args.train_tokenizer and args.max_tokens:
-        parser.error("--max_tokens needs a tokenizer to count with: use --max_rows with --train_tokenizer")
-
-    # Find what is to be read. When the manifest that is there tells of the same, there is nothing to do.
-    recorded = {key: value for key, value in vars(args).items() if key not in ("out_dir", "overwrite", "num_proc")}
-    args.formats = {name: FORMATS[name] for name in ([args.format] if args.format else FORMATS)}
-    args.formats = {"columns": args.columns} if args.columns else args.formats
-    sources = [find_source(spec) for spec in args.dataset]
-    val_sources = [find_source(args.val_dataset)] if args.val_dataset else sources
-    both = list(dict.fromkeys(sources + val_sources))
-    paths = [path for source in both for part in source.parts.values() for path in part]
-    inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
-    out, work = args.out_dir, args.out_dir / "prep.tmp"
-    if {(out / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
-        fail(f"{out} holds a file that would be read and written; choose another --out_dir")
-    command = f"python train.py --data_dir {out} --model_dir checkpoints/{out.name}"
-    command += f" --cfg {'tiny' if args.train_tokenizer else 'baseline_355m'} --seq_len {args.seq_len}"
-    if not args.overwrite and is_complete(out, recorded, inputs):
-        print(f"{out} is complete already; --overwrite builds it again\n\nNext: {command}")
-        return
-
-    # Load what is not local, before the long work begins.
-    for library in ("TRANSFORMERS", "DATASETS", "HF_HUB"):
-        os.environ.setdefault(f"{library}_VERBOSITY", "error")
-    hub = [source for source in both if not source.parts]
-    if hub or not (args.train_tokenizer or Path(args.tokenizer).is_dir()):
-        prefer_cache()
-    tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
-    for source in hub:
-        load_hub(source, args)
-    if args.val_dataset:
-        val_sources[0].parts.setdefault("val", val_sources[0].parts["train"])
-    try:
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir(parents=True)
-    except OSError as error:
-        fail(f"--out_dir {out}: {error.strerror}; choose a folder that can be written")
-
-    with ExitStack() as stack:
-        stack.callback(shutil.rmtree, work, ignore_errors=True)
-        write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
-        # Rows flow through: read, clean, mix, split. A tokenizer that is to be trained needs them twice.
-        seen, dropped, spool = Seen(), Counter(), work / "rows"
-        train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
-        train = itertools.islice(train, args.max_rows)
-        held_out = [clean(source, "val", seen, dropped, args) for source in val_sources if "val" in source.parts]
-        if held_out:
-            rows = (("val", line) for _, line in itertools.chain(*held_out))
-            rows = itertools.chain(rows, (("train", line) for _, line in train))
-        else:
-            rows = split(train, args.val_fraction, args.seed)
-        parts = [source.parts["train"] for source in sources]
-        parts += [source.parts["val"] for source in val_sources if "val" in source.parts]
-        counts = [count_rows(part, inputs) for part in parts]
-        total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
-        rows = tqdm(rows, "reading", total, unit=" rows", disable=None)
-        if args.train_tokenizer:
-            with write(spool) as file:
-                file.writelines(f"{part}\t{line}\n" for part, line in rows)
-            tokenizer = make_tokenizer(args, texts_of(read_spool(spool)))
-            rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
-
-        # Encode and write, all of it in the work folder.
-        stats, lengths, example = {"train": Counter(), "val": Counter()}, array("I"), None
-        files = {name: stack.enter_context(write(work / name)) for name in OUTPUTS}
-        for part, line, tokens, counts in encode(iter(rows), tokenizer, args, seen, dropped):
-            files[f"{part}.jsonl"].write(line + "\n")
-            files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
-            for name, count in counts.items():  # faster than Counter.update
-                stats[part][name] += count
-            if part == "train":
-                example = example or json.loads(tokens)
-                lengths.append(counts["tokens"])
-            if args.max_tokens and stats["train"]["tokens"] >= args.max_tokens:
-                break
-        for part, count in stats.items():
-            if not count["supervised"]:
-                why = ", ".join(f"{count} {why}" for why, count in sorted(dropped.items())) or "too few rows"
-                fail(f"nothing to learn is left in {part} (dropped: {why}); check --format, --columns and --seq_len")
-        for file in files.values():
-            file.close()
-        spool.unlink(missing_ok=True)
-        tokenizer.save_pretrained(work / "tokenizer")
-        card = data_card(stats, lengths, dropped, args.seq_len)
-        results = {path.relative_to(work).as_posix(): path for path in sorted(work.rglob("*")) if path.is_file()}
-        versions = {name: version(name) for name in ("datasets", "tokenizers", "transformers")}
-        record = {"complete": True, "arguments": recorded, "seed": args.seed, "inputs": inputs}
-        record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in both]
-        record |= {**stats, "dropped": dict(sorted(dropped.items())), "vocab_size": len(tokenizer), "card": card}
-        record["sha256"] = {name: fingerprint(path)[0] for name, path in results.items()}
-        record["versions"] = {"python": sys.version.split()[0], **versions}
-        (work / "manifest.json").write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-
-        # Everything to its final place, the manifest last. The work folder stays while this is not done.
-        stack.pop_all()
-        for path in [*results.values(), work / "manifest.json"]:
-            with open(path, "rb+") as file:
-                os.fsync(file.fileno())
-        (out / "manifest.json").unlink(missing_ok=True)
-        shutil.rmtree(out / "tokenizer", ignore_errors=True)
-        for name in ("tokenizer", *OUTPUTS, "manifest.json"):
-            os.replace(work / name, out / name)
-        work.rmdir()
-    print(card, "\nThe first training row, as the model sees it:", show(*example.values(), tokenizer), sep="\n")
-    print(f"\nNext: {command}")
 
 
 if __name__ == "__main__":
