@@ -47,9 +47,6 @@ from transformers.generation import MinPLogitsWarper, RepetitionPenaltyLogitsPro
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 BOOTSTRAP_SAMPLES = 1000
-# What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls.
-STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
-VISIBLE = {code: ascii(chr(code))[1:-1] for code in STEERING if chr(code) not in "\n\t"}
 
 # name: (type, default, lowest, highest, meaning): one table for the flags, generation_config.json and /set
 SETTINGS: dict[str, tuple[type, float, float, float, str]] = {
@@ -66,19 +63,9 @@ class Mistake(argparse.ArgumentTypeError):
     """What the user can mend: one line in the chat, one line and exit code 2 elsewhere."""
 
 
-def fail(message: str) -> NoReturn:
-    print(f"inference.py: error: {visible(' '.join(message.split()))}", file=sys.stderr)
-    raise SystemExit(2)
-
-
 def clean(text: str) -> str:
     """Half of a surrogate pair (a broken pipe, a JSON escape) is no character and no tokenizer takes it: U+FFFD."""
     return re.sub("[\ud800-\udfff]", "\ufffd", text)
-
-
-def visible(text: str) -> str:
-    """Text that cannot steer a terminal: an escape character is shown as `\\x1b`, a right-to-left override `\\u202e`."""
-    return clean(text).translate(VISIBLE)
 
 
 def say(text: str, color: str = "2", end: str = "\n") -> None:
@@ -659,13 +646,8 @@ def parse_setting(name: str, text: str) -> float:
     raise Mistake(f"{name} is a {'whole ' * (kind is int)}number from {low} to {high}, not {text[:40]!r}")
 
 
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message}; python inference.py --help lists the flags")
-
-
-def build_parser() -> argparse.ArgumentParser:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(__doc__)
     add = parser.add_argument_group("model").add_argument
     add("--model_dir", required=True, help="folder that train.py writes, also while it still trains")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: the GPU where there is one")
@@ -685,7 +667,7 @@ def build_parser() -> argparse.ArgumentParser:
     add("--prompts_file", help="answer each row's last question greedily, as data/val.jsonl, and print the score sheet")
     add("--out", help="where the answers go (default: MODEL_DIR/answers-NAME.jsonl, numbers in .score.json beside it)")
     add("--compare", metavar="MODEL_DIR", help="a second model for the score sheet")
-    add("--batch_size", type=int, default=64, help="questions at a time (default: 64); fewer save memory")
+    add("--batch_size", type=int, default=64, help="questions at a time; fewer save memory")
     return parser
 
 
@@ -740,6 +722,42 @@ def main(argv: list[str] | None = None) -> None:
         raise SystemExit(130) from None
     except BrokenPipeError:  # `| head` has seen enough; what is left to print would raise once more at the exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
+# mistake of the user's is one line and exit code 2, flags are written out, and the help shows defaults by itself.
+
+
+# What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls; and
+# halves of surrogate pairs, which is how bytes that are no UTF-8 arrive and what no terminal can be sent.
+STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+VISIBLE = {code: ascii(chr(code))[1:-1] for code in (*STEERING, *range(0xD800, 0xE000)) if chr(code) not in "\n\t"}
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: an escape character is shown as `\\x1b`, a right-to-left override `\\u202e`."""
+    return text.translate(VISIBLE)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    line = visible(" ".join(message.split()))
+    print(f"{Path(__file__).name}: error: {line}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default is None or action.default is False  # 0 is something
+        return action.help if nothing else super()._get_help_string(action)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def __init__(self, description: str):
+        # abbreviations would change their meaning with the next flag that begins alike
+        super().__init__(Path(__file__).name, description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see python {self.prog} --help")
 
 
 if __name__ == "__main__":

@@ -853,18 +853,6 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
 # 10 The command line
 
 
-def fail(message: object) -> NoReturn:
-    """A mistake of the user's: one line, exit code 2."""
-    line = " ".join(str(message).split()).encode(errors="backslashreplace").decode()
-    print("prep_data.py: error:", line, file=sys.stderr)
-    raise SystemExit(2)
-
-
-class Parser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message}; see python prep_data.py --help")
-
-
 def at_least(least: int) -> Any:
     def number(text: str) -> int:
         if int(text) < least:
@@ -883,12 +871,12 @@ def columns_format(text: str) -> dict[str, str]:
 
 
 # fmt: off
-def build_parser() -> Parser:
-    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def build_parser() -> OneLineParser:
+    parser = OneLineParser(__doc__)
     add = parser.add_argument_group("sources").add_argument
     add("--dataset", action="append", required=True, metavar="NAME_OR_PATH[:WEIGHT]", help="hub id, local file, folder or glob; repeat to join several, one after the other, or mixed by weights until one runs out")
     add("--val_dataset", metavar="NAME_OR_PATH", help="validation data (default: the validation files or split that --dataset has, else a part of it)")
-    add("--val_fraction", type=float, default=0.02, help="share held out when there is no validation data, 0 to 1 (default: 0.02)")
+    add("--val_fraction", type=float, default=0.02, help="share held out when there is no validation data, 0 to 1")
     add("--config", help="configuration of a hub data set that has several (default: its only one)")
     add("--split", help="split of a hub data set to train on (default: its train split)")
     add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
@@ -898,20 +886,55 @@ def build_parser() -> Parser:
     add = parser.add_argument_group("format and cleaning").add_argument
     add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
     add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
-    add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none (default: %(default)s)")
+    add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none")
     add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
     add = parser.add_argument_group("tokens").add_argument
-    add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer (default: gpt2)")
+    add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer")
     add("--train_tokenizer", type=at_least(260), metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
-    add("--seq_len", type=at_least(8), default=1024, help="most tokens in a row, at most the positions of the model (default: 1024)")
-    add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate, the default), or both go (drop)")
+    add("--seq_len", type=at_least(8), default=1024, help="most tokens in a row, at most the positions of the model")
+    add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate), or both go (drop)")
     add = parser.add_argument_group("run").add_argument
-    add("--out_dir", type=Path, default=Path("data"), help="folder to write (default: data)")
+    add("--out_dir", type=Path, default=Path("data"), help="folder to write")
     add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
     add("--num_proc", type=at_least(1), help="processes that tokenize (default: one a core); the output is the same")
-    add("--seed", type=int, default=0, help="draws which rows are held out (default: 0)")
+    add("--seed", type=int, default=0, help="draws which rows are held out")
     return parser
 # fmt: on
+
+# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
+# mistake of the user's is one line and exit code 2, flags are written out, and the help shows defaults by itself.
+
+
+# What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls; and
+# halves of surrogate pairs, which is how bytes that are no UTF-8 arrive and what no terminal can be sent.
+STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+VISIBLE = {code: ascii(chr(code))[1:-1] for code in (*STEERING, *range(0xD800, 0xE000)) if chr(code) not in "\n\t"}
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: an escape character is shown as `\\x1b`, a right-to-left override `\\u202e`."""
+    return text.translate(VISIBLE)
+
+
+def fail(message: str, code: int = 2) -> NoReturn:
+    line = visible(" ".join(message.split()))
+    print(f"{Path(__file__).name}: error: {line}", file=sys.stderr)
+    raise SystemExit(code)
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default is None or action.default is False  # 0 is something
+        return action.help if nothing else super()._get_help_string(action)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def __init__(self, description: str):
+        # abbreviations would change their meaning with the next flag that begins alike
+        super().__init__(Path(__file__).name, description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see python {self.prog} --help")
 
 
 if __name__ == "__main__":

@@ -1649,11 +1649,7 @@ safety training.
 
 
 def build_parser() -> argparse.ArgumentParser:
-    class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-        def _get_help_string(self, action):
-            return action.help if action.default in (None, False) else super()._get_help_string(action)
-
-    parser = OneLineParser(prog="train.py", description=__doc__, formatter_class=Formatter, allow_abbrev=False)
+    parser = OneLineParser(__doc__)
     # fmt: off
     add = parser.add_argument_group("files").add_argument
     add("--data_dir", default="data", help="folder that prep_data.py wrote")
@@ -1736,14 +1732,40 @@ def positive(text: str) -> int:
     return int(text)
 
 
-class OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        fail(f"{message}; see --help")
+# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
+# mistake of the user's is one line and exit code 2, flags are written out, and the help shows defaults by itself.
+
+
+# What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls; and
+# halves of surrogate pairs, which is how bytes that are no UTF-8 arrive and what no terminal can be sent.
+STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
+VISIBLE = {code: ascii(chr(code))[1:-1] for code in (*STEERING, *range(0xD800, 0xE000)) if chr(code) not in "\n\t"}
+
+
+def visible(text: str) -> str:
+    """Text that cannot steer a terminal: an escape character is shown as `\\x1b`, a right-to-left override `\\u202e`."""
+    return text.translate(VISIBLE)
 
 
 def fail(message: str, code: int = 2) -> NoReturn:
-    print(f"train.py: error: {message}", file=sys.stderr)
+    line = visible(" ".join(message.split()))
+    print(f"{Path(__file__).name}: error: {line}", file=sys.stderr)
     raise SystemExit(code)
+
+
+class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        nothing = action.default is None or action.default is False  # 0 is something
+        return action.help if nothing else super()._get_help_string(action)
+
+
+class OneLineParser(argparse.ArgumentParser):
+    def __init__(self, description: str):
+        # abbreviations would change their meaning with the next flag that begins alike
+        super().__init__(Path(__file__).name, description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def error(self, message: str) -> NoReturn:
+        fail(f"{message}; see python {self.prog} --help")
 
 
 if __name__ == "__main__":
