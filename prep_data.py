@@ -682,7 +682,8 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
 def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
     """manifest.json in the work folder. Returns every file there, the manifest last."""
     paths = [path for path in sorted(plan.workdir.rglob("*")) if path.is_file()]
-    versions = {name: version(name) for name in ("datasets", "tokenizers", "transformers")}
+    libraries = ("datasets", "tokenizers", "transformers")  # local files do without the first
+    versions = {name: version(name) for name in libraries if sys.modules.get(name)}
     record = {"complete": True, "arguments": plan.recorded, "seed": plan.args.seed, "inputs": plan.inputs}
     record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in plan.all_sources]
     record |= {**result.stats, "dropped": dict(sorted(result.dropped.items()))}

@@ -84,8 +84,11 @@ SUMMARY
   ;;
 full)
   set_up requirements.txt
-  python -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' ||
+  if ! python -W ignore -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
+    ! nvidia-smi -L 2>/dev/null | grep -q '^GPU' ||
+      fail "there is an NVIDIA GPU, but torch cannot use it: update the driver, or install a torch for its CUDA (nvidia-smi says which)"
     fail "full trains 355 M parameters for days and needs a CUDA GPU with 16 GB; none is here. Run ./run_all.sh demo"
+  fi
   model=checkpoints/400m
   step "prepare" python prep_data.py --dataset tatsu-lab/alpaca --out_dir data
   step "train" python train.py --data_dir data --model_dir $model --cfg baseline_355m --seq_len 1024 --batch_size 2 \

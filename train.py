@@ -672,7 +672,7 @@ def attention_by_bounds(module, query, key, value, attention_mask, scaling=None,
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     kernel, cu_seqlens, longest = bounds
     # RoPE leaves q and k in float32 under autocast, v is in 16 bits: the kernel takes one type
-    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(value.dtype) for x in (query, key, value))
+    q, k, v = flatten_heads(query, key, value, value.dtype)
     return kernel(q, k, v, cu_seqlens, longest, scaling).unflatten(0, (query.shape[0], query.shape[2])), None
 
 
@@ -685,7 +685,7 @@ def attention_by_groups(module, query, key, value, attention_mask, scaling=None,
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
     # in 16 bits a CPU's sdpa takes twice as long for documents this short
     dtype = torch.float32 if value.device.type == "cpu" else value.dtype
-    q, k, v = (x.transpose(1, 2).flatten(0, 1).to(dtype) for x in (query, key, value))
+    q, k, v = flatten_heads(query, key, value, dtype)
     outputs = []
     for group in groups[0]:  # (documents, length): a document's last token again behind its end, where no query sees it
         qkv = (x[group].transpose(1, 2) for x in (q, k, v))
@@ -693,6 +693,13 @@ def attention_by_groups(module, query, key, value, attention_mask, scaling=None,
         outputs.append(output.transpose(1, 2).flatten(0, 1))
     output = torch.cat(outputs)[groups[1]].to(value.dtype)
     return output.unflatten(0, (query.shape[0], query.shape[2])), None
+
+
+def flatten_heads(query, key, value, dtype: torch.dtype) -> list[torch.Tensor]:
+    """(B, H, T, D) -> (B * T, H, D) each, a head of keys and values repeated for the queries that share it."""
+    n_heads = query.shape[1]
+    key, value = (x.repeat_interleave(n_heads // x.shape[1], dim=1) for x in (key, value))
+    return [x.transpose(1, 2).flatten(0, 1).to(dtype) for x in (query, key, value)]
 
 
 AttentionInterface.register("documents_by_bounds", attention_by_bounds)
@@ -727,17 +734,25 @@ def choose_attention(args, config, device: torch.device):
         return args.attn, None
     if device.type != "cuda":
         return "documents_by_groups", None
-    kernel = find_flash_kernel(args.use_flash_attn, config) if can_flash(args.precision, config, device) else None
+    why_not, kernel = why_no_flash(args.precision, config, device), None
+    if not why_not:
+        kernel = find_flash_kernel(args.use_flash_attn, config)
+        why_not = f"torch {torch.__version__} (2.10 has one)"
     if kernel:
         return "documents_by_bounds", kernel
-    return ("documents_by_groups" if args.attn == "documents" else "sdpa"), None
+    attention = "documents_by_groups" if args.attn == "documents" else "sdpa"
+    print(f"attention  no flash kernel for {why_not}: going on with {attention.replace('_', ' ')}")
+    return attention, None
 
 
-def can_flash(precision: str, config, device) -> bool:
-    """Flash kernels want Ampere or newer (the RTX 30 series), 16 bits, and heads of at most 256 in steps of 8."""
+def why_no_flash(precision: str, config, device) -> str | None:
+    """Flash kernels want Ampere or newer, 16 bits, and heads of at most 256 in steps of 8."""
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    ampere = torch.cuda.get_device_capability(device) >= (8, 0)
-    return ampere and precision != "fp32" and head_size % 8 == 0 and head_size <= 256
+    if torch.cuda.get_device_capability(device) < (8, 0):
+        return "a GPU before the RTX 30 series"
+    if precision == "fp32":
+        return "fp32"
+    return f"heads of {head_size}, no multiple of 8 up to 256" if head_size % 8 or head_size > 256 else None
 
 
 def find_flash_kernel(use_flash_attn: bool, config):
@@ -1118,8 +1133,9 @@ def halve_until_it_fits(job, micro_batch: int, accelerator, optimizers, args):
             return job(micro_batch=micro_batch), micro_batch
         for optimizer in optimizers:
             optimizer.zero_grad()
-        if accelerator.scaler:  # the gradients that it has unscaled are gone, and it refuses to do so twice
-            accelerator.scaler._per_optimizer_states.clear()
+        if accelerator.scaler:  # it forgets that it unscaled those gradients, which it refuses to do twice
+            accelerator.scaler.scale(torch.zeros((), device=accelerator.device))  # before its first use it has no scale
+            accelerator.scaler.update(accelerator.scaler.get_scale())
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
         if accelerator.num_processes > 1 or micro_batch == 1:
