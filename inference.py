@@ -109,6 +109,42 @@ class PackedLinear(torch.nn.Module):
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
 
 
+def cpu_speeds() -> tuple[float, float]:
+    """FLOP/s of one thread in (float32, bfloat16), in 0.1 s.
+
+    AVX-512 with bf16 units multiplies bf16 twice as fast as float32, other CPUs at a half to a hundredth of its speed, and
+    the name of an instruction set does not tell. One thread, since several wait for one another on a busy machine.
+    """
+    n_threads, size, speeds = torch.get_num_threads(), 256, []
+    torch.set_num_threads(1)
+    for dtype in (torch.float32, torch.bfloat16):
+        a, products = torch.ones(size, size, dtype=dtype), []
+        while len(products) < 2 or sum(products) < 0.03:  # seconds; the first product prepares the kernel
+            start = time.perf_counter()
+            a @ a
+            products.append(time.perf_counter() - start)
+        speeds.append(2 * size**3 / min(products))
+    torch.set_num_threads(n_threads)
+    return speeds[0], speeds[1]
+
+
+def choose_dtype(wanted: str, device: str, quantize: str | None) -> torch.dtype:
+    """The number format asked for; unasked bf16 where the hardware multiplies it faster than float32. A CPU that is
+    slower in bf16 computes in float32 even when asked for bf16: up to a hundred times slower, it would seem to hang."""
+    if device == "cuda":  # GPUs before the RTX 30 series have bf16 only by emulation, which is slow
+        unasked = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    elif quantize:  # unpacked into bf16, half as many bytes, the weights are read sooner on a CPU without bf16 as well
+        unasked = torch.bfloat16
+    elif device == "cpu" and wanted in ("auto", "bf16"):
+        fp32, bf16 = cpu_speeds()
+        if wanted == "bf16" and bf16 <= fp32:
+            say(f"bf16 is {fp32 / bf16:.2g} times slower than float32 on this CPU: the model runs in float32")
+        return torch.bfloat16 if bf16 > fp32 else torch.float32
+    else:
+        unasked = torch.float32
+    return DTYPES.get(wanted, unasked)
+
+
 class Chatbot:
     """A model, its tokenizer, and a cache of the keys and values of the ids that it has read."""
 
@@ -119,8 +155,7 @@ class Chatbot:
         if quantize and not importlib.util.find_spec("bitsandbytes"):
             raise Mistake("--quantize needs a package: pip install bitsandbytes")
         self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
-        native = torch.cuda.is_bf16_supported() if self.device == "cuda" else torch.cpu._is_avx512_bf16_supported()
-        kind = DTYPES[dtype if dtype != "auto" else "bf16" if native or quantize else "fp32"]
+        kind = choose_dtype(dtype, self.device, quantize)
         options = {"dtype": kind, "use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
         if quantize:
             how = {"load_in_8bit": True} if quantize == "int8" else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
@@ -150,11 +185,12 @@ class Chatbot:
         self.banned[[vocabulary[role] for role in ROLES]] = True
         rendered = self.tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
         self.system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the template's own
-        self.packed = self.device == "cpu" and (native or kind is torch.float32) and not quantize and not compile
+        self.packed = self.device == "cpu" and kind is not torch.float16 and not quantize and not compile
         self.packed = self.packed and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
         if self.packed:
             self.pack()
         self.step = torch.compile(self.model.forward, mode="reduce-overhead") if compile else None
+        self.cache: Cache | None = None
         self.forget()
 
     def pack(self) -> None:
@@ -164,10 +200,13 @@ class Chatbot:
                     weight = child.weight.data if isinstance(child, torch.nn.Linear) else child.weight.data.T
                     setattr(module, name, PackedLinear(weight, child.bias))
 
+    @torch.inference_mode()
     def forget(self) -> None:
-        """Empty the cache; --compile wants one of fixed size."""
+        """Empty the cache; --compile wants one of fixed size, and the same one for as long as the program runs."""
         config, self.cached_ids = self.model.config, []
-        if self.step:
+        if self.step and self.cache:
+            self.cache.reset()
+        elif self.step:
             self.cache = StaticCache(config=config, max_cache_len=self.n_positions)
         else:
             self.cache = Cache(layers=[RoomyLayer(self.n_positions) for _ in range(config.num_hidden_layers)])
@@ -651,7 +690,12 @@ def build_parser() -> OneLineParser:
     add = parser.add_argument_group("model").add_argument
     add("--model_dir", required=True, help="folder that train.py writes, also while it still trains")
     add("--device", choices=("auto", "cpu", "cuda", "mps"), default="auto", help="auto: the GPU where there is one")
-    add("--dtype", choices=("auto", *DTYPES), default="auto", help="auto: bf16 where the hardware has it, else fp32")
+    add(
+        "--dtype",
+        choices=("auto", *DTYPES),
+        default="auto",
+        help="auto: bf16 where the hardware is faster in it, else fp32",
+    )
     add("--quantize", choices=("int8", "nf4"), help="smaller weights by bitsandbytes: 8 or 4 bits, a little less exact")
     add("--compile", action="store_true", help="compile the step: a minute at the start, faster answers on a GPU")
     add = parser.add_argument_group("answers").add_argument

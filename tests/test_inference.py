@@ -188,6 +188,7 @@ def test_cached_turns_equal_the_conversation_run_afresh(kind, bot_dir, llama_dir
         random.Random(3),
     )
     original, prompts, answers, ran = inference.Chatbot.generate, [], [], []
+    first = bot.cache
 
     def generate(self, prompt, *args):
         prompts.append(prompt)
@@ -203,6 +204,7 @@ def test_cached_turns_equal_the_conversation_run_afresh(kind, bot_dir, llama_dir
         chat.ask(" ".join(rng.choices(words, k=rng.randint(1, 4))))
     hook.remove()
     capsys.readouterr()
+    assert kind != "static" or bot.cache is first  # another would be compiled for once more
     assert len(set(map(tuple, answers))) > 5 and len(prompts) == turns
     for prompt, answer in zip(prompts, answers):
         fresh.forget()
@@ -237,7 +239,8 @@ def test_a_cache_that_ctrl_c_left_uneven_is_mended(bot, capsys):
 
 
 def test_the_packed_bf16_layers_compute_what_the_model_does(bot_dir):
-    if not torch.cpu._is_avx512_bf16_supported():
+    fp32, bf16 = inference.cpu_speeds()
+    if bf16 <= fp32:
         pytest.skip("no bf16 hardware")
     packed, plain = (
         load(bot_dir, "auto"),
@@ -513,6 +516,34 @@ def test_mistakes_are_one_line_that_says_what_to_do(argv, words, bot_dir, tmp_pa
     names = {"tmp": str(tmp_path), "bot": str(bot_dir)}
     line = mistake(capsys, inference.main, [arg.format(**names) for arg in argv])
     assert line.startswith("inference.py: error: ") and words.format(**names) in line
+
+
+def test_a_cpu_computes_in_bf16_only_where_that_is_faster(bot_dir, capsys, monkeypatch):
+    """Without bf16 units a product takes up to a hundred times as long in it, and the chat would seem to hang."""
+    for speeds, wanted, chosen in [
+        ((1.0, 2.0), "auto", torch.bfloat16),
+        ((1.0, 2.0), "bf16", torch.bfloat16),
+        ((63.0, 1.0), "auto", torch.float32),
+        ((63.0, 1.0), "bf16", torch.float32),
+    ]:
+        monkeypatch.setattr(inference, "cpu_speeds", lambda speeds=speeds: speeds)
+        assert load(bot_dir, wanted).model.dtype == chosen
+        said = [
+            line for line in capsys.readouterr().err.splitlines() if "bf16" in line
+        ]  # beside a bar of transformers'
+        slower = "bf16 is 63 times slower than float32 on this CPU: the model runs in float32"
+        assert said == ([slower] if speeds[0] > 1 and wanted == "bf16" else [])
+    monkeypatch.setattr(inference, "cpu_speeds", lambda: pytest.fail("nothing to find out"))
+    assert load(bot_dir, "fp32").model.dtype == torch.float32
+
+
+def test_a_gpu_that_emulates_bf16_computes_in_float32(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: including_emulation)
+    assert inference.choose_dtype("auto", "cuda", None) == torch.float32
+    assert inference.choose_dtype("auto", "cuda", "nf4") == torch.float32
+    assert inference.choose_dtype("bf16", "cuda", None) == torch.bfloat16
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation=True: True)
+    assert inference.choose_dtype("auto", "cuda", None) == torch.bfloat16
 
 
 def test_quantized_models_answer_and_a_missing_package_is_named(bot_dir, capsys, monkeypatch):
