@@ -9,6 +9,9 @@ Writes  what you ask for (/save FILE, the answers of --prompts_file) and the inp
 Answers go to standard output, all else to standard error, so that pipes stay clean. Loading takes a few seconds, scoring
 1,000 questions with the `tiny` model half a minute on two CPU cores. Exit codes: 0 done, 2 a mistake in what was asked
 for, 130 interrupted.
+
+Sections 1 to 3 are the lesson: from a folder of weights to an answer on the screen; `main` ends it. Section 4 makes the
+same answers come faster. Sections 5 to 7 read and write files, score a model, and name the flags.
 """
 
 from __future__ import annotations
@@ -76,73 +79,8 @@ def say(text: str, color: str = "2", end: str = "\n") -> None:
     print(f"\x1b[{color}m{text}\x1b[0m" if colored else text, end=end, file=sys.stderr, flush=True)
 
 
-# The chatbot --------------------------------------------------------------------------------------------------------
-
-
-class RoomyLayer(DynamicLayer):
-    """A layer's keys and values (1, heads, T, head size) in buffers with room for the whole context, so that a step
-    writes one row, where DynamicLayer copies them all."""
-
-    def __init__(self, room: int):
-        super().__init__()
-        self.room, self.is_initialized = room, True
-        self.keys = self.values = torch.empty(1, 1, 0, 1)
-
-    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
-        start, new = self.keys.shape[2], (key_states, value_states)
-        if start == 0:
-            self.buffers = [x.new_empty(*x.shape[:2], self.room, x.shape[3]) for x in new]
-        for buffer, x in zip(self.buffers, new):
-            buffer[:, :, start : start + x.shape[2]] = x
-        self.keys, self.values = (buffer[:, :, : start + key_states.shape[2]] for buffer in self.buffers)
-        return self.keys, self.values
-
-
-class PackedLinear(torch.nn.Module):
-    """A linear layer with its weight (out, in) as oneDNN's kernel for x86 wants it; a single token is 1.5x faster."""
-
-    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None):
-        super().__init__()
-        self.weight, self.bias = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 1), bias
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
-
-
-def cpu_speeds() -> tuple[float, float]:
-    """FLOP/s of one thread in (float32, bfloat16), in 0.1 s.
-
-    AVX-512 with bf16 units multiplies bf16 twice as fast as float32, other CPUs at a half to a hundredth of its speed, and
-    the name of an instruction set does not tell. One thread, since several wait for one another on a busy machine.
-    """
-    n_threads, size, speeds = torch.get_num_threads(), 256, []
-    torch.set_num_threads(1)
-    for dtype in (torch.float32, torch.bfloat16):
-        a, products = torch.ones(size, size, dtype=dtype), []
-        while len(products) < 2 or sum(products) < 0.03:  # seconds; the first product prepares the kernel
-            start = time.perf_counter()
-            a @ a
-            products.append(time.perf_counter() - start)
-        speeds.append(2 * size**3 / min(products))
-    torch.set_num_threads(n_threads)
-    return speeds[0], speeds[1]
-
-
-def choose_dtype(wanted: str, device: str, quantize: str | None) -> torch.dtype:
-    """The number format asked for; unasked bf16 where the hardware multiplies it faster than float32. A CPU that is
-    slower in bf16 computes in float32 even when asked for bf16: up to a hundred times slower, it would seem to hang."""
-    if device == "cuda":  # GPUs before the RTX 30 series have bf16 only by emulation, which is slow
-        unasked = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
-    elif quantize:  # unpacked into bf16, half as many bytes, the weights are read sooner on a CPU without bf16 as well
-        unasked = torch.bfloat16
-    elif device == "cpu" and wanted in ("auto", "bf16"):
-        fp32, bf16 = cpu_speeds()
-        if wanted == "bf16" and bf16 <= fp32:
-            say(f"bf16 is {fp32 / bf16:.2g} times slower than float32 on this CPU: the model runs in float32")
-        return torch.bfloat16 if bf16 > fp32 else torch.float32
-    else:
-        unasked = torch.float32
-    return DTYPES.get(wanted, unasked)
+# ---------------------------------------------------------------------------------------------------------
+# 1 The chatbot: a model, what fits into it, and an answer token by token
 
 
 class Chatbot:
@@ -302,7 +240,8 @@ def choose(logits: torch.Tensor, ids: list[int], settings: dict, generator: torc
     return int(tokens[torch.multinomial(scores.softmax(-1), 1, generator=generator)[0, 0]])
 
 
-# The conversation ---------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
+# 2 The conversation: what was said, the commands, the terminal
 
 
 class Chat:
@@ -501,7 +440,135 @@ def converse(chat: Chat, read: Callable[[], str]) -> None:
             say("press Ctrl-C again or type /exit to leave")
 
 
-# Files of conversations ---------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
+# 3 The run: which of the ways to ask is wanted
+
+
+def run(args: argparse.Namespace) -> None:
+    if args.batch_size < 1:
+        raise Mistake("--batch_size is at least 1")
+    how = {name: getattr(args, name) for name in ("device", "dtype", "quantize", "compile")}
+    load = functools.partial(Chatbot, **how)
+    bot = load(args.model_dir)
+    flags = {name: getattr(args, name) for name in SETTINGS} | ({"temperature": 0.0} if args.greedy else {})
+    settings = {}
+    for name, (_, default, *_) in SETTINGS.items():  # the first that is given
+        given = [value for value in (flags[name], bot.defaults.get(name), default) if value is not None]
+        settings[name] = parse_setting(name, str(given[0]))
+    generator = torch.Generator()
+    generator.manual_seed(args.seed % 2**63) if args.seed is not None else generator.seed()
+    interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
+    chat = Chat(bot, settings, bot.system if args.system is None else clean(args.system), generator, interactive)
+    if args.prompts_file:
+        rows = list(read_rows(args.prompts_file, chat.system))
+        texts, rows = rows.count(None), [row for row in rows if row]
+        if not rows:
+            raise Mistake(f"{args.prompts_file} holds no conversation; prep_data.py makes data/val.jsonl")
+        if texts:
+            say(f"{texts:,} rows of plain text are skipped")
+        bots = [bot, *([load(args.compare)] if args.compare else [])]
+        out = Path(args.out or Path(args.model_dir) / f"answers-{Path(args.prompts_file).stem}.jsonl")
+        score_sheet(bots, rows, settings["max_new_tokens"], args.batch_size, out, args.prompts_file)
+    elif args.prompt is not None:
+        chat.ask(args.prompt)
+    elif interactive:
+        say(f"{bot.name}: {bot.n_parameters:,} parameters, {bot.model.dtype}, {bot.device}. /help lists the commands.")
+        converse(chat, terminal_reader(chat))
+    else:
+        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        answer_rows(chat) if args.jsonl else converse(chat, lambda: next(sys.stdin))
+
+
+def main(argv: list[str] | None = None) -> None:
+    args = build_parser().parse_args(argv)
+    warnings.simplefilter("ignore")
+    transformers.utils.logging.set_verbosity_error()
+    transformers.utils.logging.disable_progress_bar()
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says a line for every layer and token
+    sys.stdout.reconfigure(encoding="utf-8")
+    try:
+        run(args)
+        sys.stdout.flush()
+    except Mistake as mistake:
+        fail(str(mistake))
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:  # `| head` has seen enough; what is left to print would raise once more at the exit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 4 Faster and smaller: the number format, a cache with room, packed weights. To understand chat, skip it
+
+
+def cpu_speeds() -> tuple[float, float]:
+    """FLOP/s of one thread in (float32, bfloat16), in 0.1 s.
+
+    AVX-512 with bf16 units multiplies bf16 twice as fast as float32, other CPUs at a half to a hundredth of its speed, and
+    the name of an instruction set does not tell. One thread, since several wait for one another on a busy machine.
+    """
+    n_threads, size, speeds = torch.get_num_threads(), 256, []
+    torch.set_num_threads(1)
+    for dtype in (torch.float32, torch.bfloat16):
+        a, products = torch.ones(size, size, dtype=dtype), []
+        while len(products) < 2 or sum(products) < 0.03:  # seconds; the first product prepares the kernel
+            start = time.perf_counter()
+            a @ a
+            products.append(time.perf_counter() - start)
+        speeds.append(2 * size**3 / min(products))
+    torch.set_num_threads(n_threads)
+    return speeds[0], speeds[1]
+
+
+def choose_dtype(wanted: str, device: str, quantize: str | None) -> torch.dtype:
+    """The number format asked for; unasked bf16 where the hardware multiplies it faster than float32. A CPU that is
+    slower in bf16 computes in float32 even when asked for bf16: up to a hundred times slower, it would seem to hang."""
+    if device == "cuda":  # GPUs before the RTX 30 series have bf16 only by emulation, which is slow
+        unasked = torch.bfloat16 if torch.cuda.is_bf16_supported(including_emulation=False) else torch.float32
+    elif quantize:  # unpacked into bf16, half as many bytes, the weights are read sooner on a CPU without bf16 as well
+        unasked = torch.bfloat16
+    elif device == "cpu" and wanted in ("auto", "bf16"):
+        fp32, bf16 = cpu_speeds()
+        if wanted == "bf16" and bf16 <= fp32:
+            say(f"bf16 is {fp32 / bf16:.2g} times slower than float32 on this CPU: the model runs in float32")
+        return torch.bfloat16 if bf16 > fp32 else torch.float32
+    else:
+        unasked = torch.float32
+    return DTYPES.get(wanted, unasked)
+
+
+class RoomyLayer(DynamicLayer):
+    """A layer's keys and values (1, heads, T, head size) in buffers with room for the whole context, so that a step
+    writes one row, where DynamicLayer copies them all."""
+
+    def __init__(self, room: int):
+        super().__init__()
+        self.room, self.is_initialized = room, True
+        self.keys = self.values = torch.empty(1, 1, 0, 1)
+
+    def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
+        start, new = self.keys.shape[2], (key_states, value_states)
+        if start == 0:
+            self.buffers = [x.new_empty(*x.shape[:2], self.room, x.shape[3]) for x in new]
+        for buffer, x in zip(self.buffers, new):
+            buffer[:, :, start : start + x.shape[2]] = x
+        self.keys, self.values = (buffer[:, :, : start + key_states.shape[2]] for buffer in self.buffers)
+        return self.keys, self.values
+
+
+class PackedLinear(torch.nn.Module):
+    """A linear layer with its weight (out, in) as oneDNN's kernel for x86 wants it; a single token is 1.5x faster."""
+
+    def __init__(self, weight: torch.Tensor, bias: torch.Tensor | None):
+        super().__init__()
+        self.weight, self.bias = torch.ops.mkldnn._reorder_linear_weight(weight.contiguous(), 1), bias
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 5 Files of conversations
 
 
 @contextlib.contextmanager
@@ -566,7 +633,9 @@ def answer_rows(chat: Chat) -> None:
             say(note)
 
 
-# The score sheet ----------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
+# 6 The score sheet
+
 
 # label, name in the JSON, what is summed, over what, from their ratio to the number, how it is shown
 METRICS: tuple[tuple[str, str, str, str, Callable[[float], float], str], ...] = (
@@ -673,7 +742,8 @@ def score_sheet(bots: list[Chatbot], rows: list, max_new_tokens: int, batch_size
     say(f"Chat with it: python inference.py --model_dir {bots[0].name}")
 
 
-# The command line ---------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
+# 7 The command line
 
 
 def parse_setting(name: str, text: str) -> float:
@@ -713,59 +783,6 @@ def build_parser() -> OneLineParser:
     add("--compare", metavar="MODEL_DIR", help="a second model for the score sheet")
     add("--batch_size", type=int, default=64, help="questions at a time; fewer save memory")
     return parser
-
-
-def run(args: argparse.Namespace) -> None:
-    if args.batch_size < 1:
-        raise Mistake("--batch_size is at least 1")
-    how = {name: getattr(args, name) for name in ("device", "dtype", "quantize", "compile")}
-    load = functools.partial(Chatbot, **how)
-    bot = load(args.model_dir)
-    flags = {name: getattr(args, name) for name in SETTINGS} | ({"temperature": 0.0} if args.greedy else {})
-    settings = {}
-    for name, (_, default, *_) in SETTINGS.items():  # the first that is given
-        given = [value for value in (flags[name], bot.defaults.get(name), default) if value is not None]
-        settings[name] = parse_setting(name, str(given[0]))
-    generator = torch.Generator()
-    generator.manual_seed(args.seed % 2**63) if args.seed is not None else generator.seed()
-    interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
-    chat = Chat(bot, settings, bot.system if args.system is None else clean(args.system), generator, interactive)
-    if args.prompts_file:
-        rows = list(read_rows(args.prompts_file, chat.system))
-        texts, rows = rows.count(None), [row for row in rows if row]
-        if not rows:
-            raise Mistake(f"{args.prompts_file} holds no conversation; prep_data.py makes data/val.jsonl")
-        if texts:
-            say(f"{texts:,} rows of plain text are skipped")
-        bots = [bot, *([load(args.compare)] if args.compare else [])]
-        out = Path(args.out or Path(args.model_dir) / f"answers-{Path(args.prompts_file).stem}.jsonl")
-        score_sheet(bots, rows, settings["max_new_tokens"], args.batch_size, out, args.prompts_file)
-    elif args.prompt is not None:
-        chat.ask(args.prompt)
-    elif interactive:
-        say(f"{bot.name}: {bot.n_parameters:,} parameters, {bot.model.dtype}, {bot.device}. /help lists the commands.")
-        converse(chat, terminal_reader(chat))
-    else:
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
-        answer_rows(chat) if args.jsonl else converse(chat, lambda: next(sys.stdin))
-
-
-def main(argv: list[str] | None = None) -> None:
-    args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says a line for every layer and token
-    sys.stdout.reconfigure(encoding="utf-8")
-    try:
-        run(args)
-        sys.stdout.flush()
-    except Mistake as mistake:
-        fail(str(mistake))
-    except KeyboardInterrupt:
-        raise SystemExit(130) from None
-    except BrokenPipeError:  # `| head` has seen enough; what is left to print would raise once more at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 # From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
