@@ -87,56 +87,67 @@ class Chatbot:
     """A model, its tokenizer, and a cache of the keys and values of the ids that it has read."""
 
     def __init__(self, model_dir: str, device: str, dtype: str, quantize: str | None, compile: bool):
-        folder, train = Path(model_dir), f"train one: python train.py --data_dir data --model_dir {model_dir}"
+        self.name = model_dir
+        self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        self.load(dtype, quantize)
+        self.check()
+        self.prepare(quantize, compile)
+
+    def load(self, dtype: str, quantize: str | None) -> None:
+        """Read the folder: tokenizer, weights, and the settings that the model was saved with."""
+        folder = Path(self.name)
+        self.advice = f"train one: python train.py --data_dir data --model_dir {self.name}"
         if not (folder / "config.json").is_file() or not any(folder.glob("model*.safetensors")):
-            raise Mistake(f"no model in {model_dir} (config.json and model.safetensors); {train}")
+            raise Mistake(f"no model in {self.name} (config.json and model.safetensors); {self.advice}")
         if quantize and not importlib.util.find_spec("bitsandbytes"):
             raise Mistake("--quantize needs a package: pip install bitsandbytes")
-        self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         kind = choose_dtype(dtype, self.device, quantize)
+        # nothing from the network, no pickles, no code that comes with a model: a folder from a stranger is only read
         options = {"dtype": kind, "use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
         if quantize:
             how = {"load_in_8bit": True} if quantize == "int8" else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
             how["bnb_4bit_compute_dtype"] = kind
             options |= {"quantization_config": transformers.BitsAndBytesConfig(**how), "device_map": {"": self.device}}
         try:
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(model_dir, local_files_only=True)
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.name, local_files_only=True)
             self.model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                model_dir, output_loading_info=True, **options
+                self.name, output_loading_info=True, **options
             )
             self.model = (self.model if quantize else self.model.to(self.device)).eval()
             saved = folder / "generation_config.json"
             self.defaults = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {}
         except (OSError, ValueError, KeyError, RuntimeError, AssertionError, SafetensorError) as error:
-            raise Mistake(f"cannot load {model_dir}: {str(error)[:200]}") from None
+            raise Mistake(f"cannot load {self.name}: {str(error)[:200]}") from None
+        self.missing_weights = sorted(info["missing_keys"])  # transformers would make them up at random
+
+    def check(self) -> None:
+        """Refuse what would answer nonsense: a model with holes, or one that was never taught to chat."""
+        if self.missing_weights:
+            raise Mistake(f"{self.name}: the weights lack {self.missing_weights[0]}; {self.advice}")
         vocabulary = self.tokenizer.get_vocab()
-        if info["missing_keys"]:
-            raise Mistake(f"{model_dir}: the weights lack {sorted(info['missing_keys'])[0]}; {train}")
         if not self.tokenizer.chat_template or not all(role in vocabulary for role in ROLES):
-            raise Mistake(f"{model_dir} is no chat model: its tokenizer has no chat template or role tokens; {train}")
+            raise Mistake(
+                f"{self.name} is no chat model: its tokenizer has no chat template or role tokens; {self.advice}"
+            )
+
+    def prepare(self, quantize: str | None, compile: bool) -> None:
+        """Look up once what every answer needs, and make the single step fast."""
+        config, self.n_parameters = self.model.config, self.model.num_parameters()
+        self.n_positions, self.end = config.max_position_embeddings, self.tokenizer.eos_token_id
         parameters = inspect.signature(self.model.forward).parameters  # transformers 5.24 renamed it
         self.cache_argument = "cache" if "cache" in parameters else "past_key_values"
-        self.name, self.n_parameters = model_dir, self.model.num_parameters()
-        self.n_positions, self.end = self.model.config.max_position_embeddings, self.tokenizer.eos_token_id
-        self.banned = torch.ones(self.model.config.vocab_size, dtype=torch.bool, device=self.device)
+        # what an answer must not contain: role tokens, or the assistant would go on and play the user as well
+        self.banned = torch.ones(config.vocab_size, dtype=torch.bool, device=self.device)
         self.banned[: len(self.tokenizer)] = False  # beyond is padding of the embedding
-        self.banned[[vocabulary[role] for role in ROLES]] = True
+        self.banned[self.tokenizer.convert_tokens_to_ids(list(ROLES))] = True
         rendered = self.tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
         self.system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the template's own
-        self.packed = self.device == "cpu" and kind is not torch.float16 and not quantize and not compile
-        self.packed = self.packed and platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+        self.packed = can_be_packed(self.model) and not quantize and not compile
         if self.packed:
-            self.pack()
+            pack(self.model)
         self.step = torch.compile(self.model.forward, mode="reduce-overhead") if compile else None
         self.cache: Cache | None = None
         self.forget()
-
-    def pack(self) -> None:
-        for module in list(self.model.modules()):
-            for name, child in module.named_children():
-                if isinstance(child, (torch.nn.Linear, transformers.pytorch_utils.Conv1D)):  # Conv1D's is (in, out)
-                    weight = child.weight.data if isinstance(child, torch.nn.Linear) else child.weight.data.T
-                    setattr(module, name, PackedLinear(weight, child.bias))
 
     @torch.inference_mode()
     def forget(self) -> None:
@@ -565,6 +576,21 @@ class PackedLinear(torch.nn.Module):
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return torch.ops.mkldnn._linear_pointwise(x, self.weight, self.bias, "none", [], "")
+
+
+def can_be_packed(model: torch.nn.Module) -> bool:
+    """oneDNN has the kernel for x86, in float32 and, where choose_dtype chose it, in bf16."""
+    onednn = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
+    return onednn and model.device.type == "cpu" and model.dtype in (torch.float32, torch.bfloat16)
+
+
+def pack(model: torch.nn.Module) -> None:
+    """Put PackedLinear in the place of every linear layer."""
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, (torch.nn.Linear, transformers.pytorch_utils.Conv1D)):  # Conv1D's is (in, out)
+                weight = child.weight.data if isinstance(child, torch.nn.Linear) else child.weight.data.T
+                setattr(module, name, PackedLinear(weight, child.bias))
 
 
 # ---------------------------------------------------------------------------------------------------------
