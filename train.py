@@ -288,8 +288,8 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     matrices = [p for _, p in named if p.ndim >= 2]
     optimizers = []
     if args.optim == "muon":
-        if not hasattr(torch.optim, "Muon") or args.precision == "fp16":
-            fail("--optim muon needs torch 2.9 or later, and --bf16 or --fp32; use --optim adamw")
+        if args.precision == "fp16":  # its loss scaler wants to see all gradients
+            fail("--optim muon works with --bf16 or --fp32; use --optim adamw")
         is_gpt2 = model.config.model_type == "gpt2"
         hidden = [
             (p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named if p.ndim == 2 and id(p) not in embeddings
@@ -807,20 +807,19 @@ def hold_fewer_activations(model, checkpointing: bool) -> None:
             module.forward = partial(forward, module)
 
 
-class MatrixMuon(getattr(torch.optim, "Muon", object)):
+class MatrixMuon(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) over a model's hidden matrices, each in (out, in) order and by itself.
 
     GPT-2 stores its matrices transposed and q, k and v fused in one; Muon must see three. So it works on views, which
-    share the memory of the weights, and borrows the weights' gradients at each step. Its settings and its state are
-    torch's; torch's own step iterates in bfloat16 whatever the device, which a CPU without AVX-512 does at a hundredth
-    of its speed.
+    share the memory of the weights, and borrows the weights' gradients at each step. The step is that of torch.optim.Muon
+    (torch 2.9), which iterates in bfloat16 whatever the device: a CPU without AVX-512 does that at a hundredth of its speed.
     """
 
-    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], iterate_in: torch.dtype, **settings):
+    def __init__(self, weights: list[tuple[torch.nn.Parameter, bool, int]], iterate_in: torch.dtype, lr, weight_decay):
         """weights: (matrix, is it stored transposed, number of matrices fused along its output)."""
         self.weights, self.iterate_in = weights, iterate_in
         views = [torch.nn.Parameter(view) for part in weights for view in self.split(part[0].detach(), *part[1:])]
-        super().__init__(views, **settings)
+        super().__init__(views, {"lr": lr, "weight_decay": weight_decay, "momentum": 0.95})
 
     @staticmethod
     def split(matrix, transposed: bool, n_fused: int):
@@ -836,9 +835,7 @@ class MatrixMuon(getattr(torch.optim, "Muon", object)):
                 state["momentum_buffer"] = torch.zeros_like(gradient)
             momentum = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
             update = gradient.lerp(momentum, group["momentum"])  # Nesterov's look ahead
-            update = orthogonalize(
-                update.to(self.iterate_in), group["ns_steps"], group["ns_coefficients"], group["eps"]
-            )
+            update = orthogonalize(update.to(self.iterate_in))
             n_out, n_in = matrix.shape
             matrix.mul_(1 - group["lr"] * group["weight_decay"])
             matrix.add_(update, alpha=-group["lr"] * math.sqrt(max(1, n_out / n_in)))
@@ -848,14 +845,14 @@ class MatrixMuon(getattr(torch.optim, "Muon", object)):
             weight.grad = None
 
 
-def orthogonalize(matrix: torch.Tensor, n_steps: int, coefficients: tuple, eps: float) -> torch.Tensor:
+def orthogonalize(matrix: torch.Tensor, n_steps: int = 5) -> torch.Tensor:
     """About U V^T of `matrix` = U S V^T (out, in), by the quintic Newton-Schulz iteration of Muon, in the matrix's dtype.
 
     Singular values end between 0.7 and 1.2, not at 1: the coefficients are the steepest at 0, for few steps.
     """
-    a, b, c = coefficients
+    a, b, c = 3.4445, -4.7750, 2.0315
     x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix  # the smaller Gram matrix
-    x = x / x.norm().clamp(min=eps)
+    x = x / x.norm().clamp(min=1e-7)
     for _ in range(n_steps):
         gram = x @ x.T
         x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)

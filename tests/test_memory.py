@@ -78,8 +78,6 @@ CASES = [
 
 @pytest.mark.parametrize("flags", CASES)
 def test_arithmetic_meets_the_tracker(flags):
-    if "muon" in flags and not hasattr(torch.optim, "Muon"):
-        pytest.skip("torch.optim.Muon came with torch 2.9")
     args = train.build_parser().parse_args(["--model_dir", "unused", *flags.split()])
     args.precision, args.lr = "fp32" if args.fp32 else "bf16", 1e-3
     checkpointing = args.grad_checkpointing == "on"
