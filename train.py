@@ -115,6 +115,7 @@ def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_al
 
 def pack(lengths: list[int], capacity: int) -> list[list[int]]:
     """Best-fit-decreasing bin packing: rows of document numbers, each row's lengths summing to at most `capacity`."""
+    # Conversations are short and rows are long: one a row would leave most of each step to padding, which costs the same.
     rows: list[list[int]] = []
     rows_by_space = defaultdict(list)
     spaces: list[int] = []  # the keys of rows_by_space that have a row, ascending
@@ -184,6 +185,7 @@ class Rows:
             if t < width:  # padding is one more document, of which nothing is learned
                 position_ids[b, t:] = np.arange(width - t)
                 starts.append(b * width + t)
+        # what the model says at place t is its guess of the token at t + 1: so targets are shifted by one
         target_index = np.flatnonzero(learned[:, 1:].ravel())
         batch = {
             "input_ids": torch.from_numpy(input_ids),
@@ -234,6 +236,8 @@ def build_config(args, n_vocab: int):
 def build_model(args, n_vocab: int, attention: str):
     """A causal language model in float32: from scratch, or from `--init_from` with rows added for the role tokens."""
     config = build_config(args, n_vocab)
+    # Weights stay in float32 whatever the precision of the products: a step changes them by a thousandth or less, which
+    # bfloat16's 8 bits would round away. Autocast makes 16-bit copies of them for the products.
     how = {"attn_implementation": attention, "dtype": torch.float32}
     if not args.init_from:
         return AutoModelForCausalLM.from_config(config, **how)
@@ -273,6 +277,7 @@ class NextTokenLoss(torch.nn.Module):
 
     def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
         hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
+        # The head is the embedding again, GPT-2 ties them: a token's row is both what it means and how likely it is said.
         # F.cross_entropy(hidden @ head.T, targets, reduction="sum"), but never all of the logits at a time
         return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
 
@@ -297,10 +302,12 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
         iterate_in = torch.float32 if args.precision == "fp32" else torch.bfloat16
         optimizers = [MatrixMuon(hidden, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)]
         matrices = [p for p in matrices if id(p) in embeddings]
+    # Decay pulls a matrix toward zero unless the data holds against it; biases and norms set a scale, and would only shrink.
     groups = [
         {"params": matrices, "weight_decay": args.weight_decay},
         {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
     ]
+    # 0.95, not Adam's 0.999: the mean of squared gradients covers some 20 steps, and follows a loss that falls quickly
     settings = {"lr": args.lr, "betas": (0.9, 0.95)}
     if args.optim == "adamw8bit":
         import bitsandbytes as bnb
@@ -323,7 +330,7 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
 
 def lr_factor(progress: float, warmup: float, schedule: str, floor: float) -> float:
     """The learning rate as a share of its peak; `progress` and `warmup` are shares of the run, in [0, 1]."""
-    if progress < warmup:
+    if progress < warmup:  # AdamW's first averages rest on a few steps, and full steps by them throw the model off
         return progress / warmup
     decay = min(1.0, (progress - warmup) / max(1e-9, 1.0 - warmup))
     if schedule == "cosine":
@@ -356,6 +363,7 @@ def training_step(
         is_last = start + micro_batch >= len(mine)
         batch = rows.micro_batch(mine[start : start + micro_batch], accelerator.device, full_width=args.compile)
         with contextlib.nullcontext() if is_last else accelerator.no_sync(loss_module):
+            # a sum over the whole step's count: means of micro-batches would weigh a short answer's tokens more
             micro_loss = loss_module(**batch) / n_learned
             accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
         loss += micro_loss.detach()
