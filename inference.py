@@ -512,6 +512,7 @@ def main(argv: list[str] | None = None) -> None:
 # 4 Faster and smaller: the number format, a cache with room, packed weights. To understand chat, skip it
 
 
+@functools.cache  # the second model of --compare computes as the first does
 def cpu_speeds() -> tuple[float, float]:
     """FLOP/s of one thread in (float32, bfloat16), in 0.1 s.
 
