@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
+import re
 
 import pytest
 from conftest import ROOT, mistake
@@ -67,3 +69,14 @@ def test_the_help_shows_each_default_once(script):
             assert "%(default)" not in action.help, flag
         else:
             assert texts[flag].count("default") == 1 and texts[flag].endswith(f"(default: {action.default})"), flag
+
+
+def test_the_lesson_comes_first_and_main_ends_it(script):
+    source = (ROOT / f"{script.__name__}.py").read_text(encoding="utf-8")
+    sections = [int(number) for number in re.findall(r"^# -{105}\n# (\d+) ", source, re.MULTILINE)]
+    assert sections == list(range(1, len(sections) + 1))
+    lesson = re.search(r"^Sections 1 to (\d+) are the lesson", script.__doc__, re.MULTILINE)
+    assert lesson and "`main` ends it" in script.__doc__
+    read_so_far = source[: source.index(f"\n# {int(lesson[1]) + 1} ")]
+    last = ast.parse(read_so_far).body[-1]
+    assert last.name == "main" and last.end_lineno - last.lineno < {"train": 80}.get(script.__name__, 60)
