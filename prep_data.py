@@ -48,7 +48,7 @@ import jinja2
 import numpy as np
 from tqdm import tqdm
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 1 Roles, template, formats
 
 # Rendered, with nothing between the pieces: <|system|>S<|user|>U<|assistant|>A<|endoftext|><|user|>...
@@ -99,7 +99,7 @@ class Drop(Exception):
     """A row that is not used; the message is the reason under which it is counted."""
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 2 Sources: hub data sets and local files, row by row
 
 
@@ -211,7 +211,7 @@ def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
             fail(f"{path}: cannot be read: {error}; mend the file or leave it out")
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 3 Rows of any format become conversations
 
 
@@ -287,7 +287,7 @@ def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -
     return {"system": system or default_system, "messages": messages}
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 4 Validate, dedupe, mix, split
 
 
@@ -368,7 +368,7 @@ def split(rows: Iterable[tuple[int, str]], fraction: float, seed: int) -> Iterat
         yield "val" if first == always or digest(f"{seed} {first}") / 2**64 < fraction else "train", line
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 5 Tokenizer, ids and labels
 
 
@@ -526,7 +526,7 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
                     dropped[str(reason)] += 1
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 6 Data card
 
 
@@ -559,7 +559,7 @@ def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
     return text
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 7 The run
 
 
@@ -739,7 +739,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"\nNext: {run.next_command}")
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 8 Faster and smaller: words and digests that are met again and again
 #
 # What `tokenizers` does to text in Latin letters, at a fifth of the time: a language repeats its words, so their ids are
@@ -790,7 +790,7 @@ class Seen:
             self.recent = set()
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 9 On disk: what is there already, what is kept between two passes
 
 
@@ -850,7 +850,7 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
     return False
 
 
-# -------------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------------------
 # 10 The command line
 
 

@@ -51,7 +51,7 @@ trap 'stopped=1' INT TERM HUP
 step() { # step NAME COMMAND...: run it and say how long it took; a stop in between ends the script, not the chat
   local began=$SECONDS name=$1
   shift
-  printf '\n== %s\n$ %s\n' "$name" "$*"
+  printf '\n== %s\n$ %s\n' "$name" "$(printf '%q ' "$@")"
   "$@" || exit $?
   [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $mode to go on"; exit 130; }
   timings+="  $(printf '%-12s %4d s' "$name" $((SECONDS - began)))"$'\n'
@@ -63,23 +63,30 @@ case $mode in
 demo)
   set_up requirements.txt
   model=checkpoints/demo
-  step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
-  recipe="--optim muon --epochs 8"
-  python -c 'import torch; torch.optim.Muon' 2>/dev/null || recipe="--epochs 24" # Muon came with torch 2.9
-  step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --seq_len 256 --batch_size 16 \
-    --grad_accum 1 $recipe --schedule linear --min_lr_ratio 0 --eval_every 80 --save_every 40
+  step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256 \
+    --system ""
+  step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny MODELFLAGS --seq_len 256 \
+    --batch_size 8 --grad_accum 1 --optim muon --lr 1e-2 --max_steps 850 --schedule linear --min_lr_ratio 0 \
+    --eval_every 170 --save_every 85
   trained
-  score "test known" data/demo/train.jsonl
+  awk 'NR % 40 == 0' data/demo/train.jsonl >data/demo/known.jsonl # a fortieth tells as much, in seconds
+  score "test known" data/demo/known.jsonl
   score "test unseen" data/demo/val.jsonl
+  score "test strangers" data/sample/strangers.jsonl
   python - $model <<'SUMMARY'
 import json, sys
 read = lambda name: open(f"{sys.argv[1]}/{name}", encoding="utf-8")
 perplexity = [row["perplexity"] for row in map(json.loads, read("metrics.jsonl")) if "perplexity" in row]
-known, unseen = (json.load(read(f"answers-{name}.score.json"))["scores"] for name in ("train", "val"))
+known, unseen, strangers = (json.load(read(f"answers-{name}.score.json"))["scores"] for name in ("known", "val", "strangers"))
+exact, stopped = ([f"{sheet[what]['value']:.1%}" for sheet in (known, unseen, strangers)] for what in ("exact_match", "stopped"))
+answers = [json.loads(line) for line in read("answers-strangers.jsonl")]
+admits = [answer["reference"].startswith("I don't know") for answer in answers]
+share = lambda which: sum(a["exact_match"] for a, admit in zip(answers, admits) if admit == which) / admits.count(which)
 print("\n== what it learned")
 print(f"  validation perplexity   {perplexity[0]:,.1f} before, {min(perplexity):.3f} after")
-print(f"  exact match             {known['exact_match']['value']:.1%} on wordings from training, {unseen['exact_match']['value']:.1%} on unseen ones")
-print(f"  stopped by itself       {known['stopped']['value']:.1%} and {unseen['stopped']['value']:.1%}")
+print(f"  exact match             {exact[0]} on wordings from training, {exact[1]} on unseen ones")
+print(f"  strangers' questions    {share(False):.1%} of what it was taught answered, {share(True):.1%} of the rest admitted")
+print(f"  stopped by itself       {stopped[0]}, {stopped[1]} and {stopped[2]}")
 SUMMARY
   ;;
 full)
