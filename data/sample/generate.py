@@ -3,7 +3,9 @@
 Reads nothing; everything the small chatbot is taught stands in the tables below. Each fact has one answer and a pool of
 wordings of its question. One wording of every fact is held out for val.jsonl; another fact of the same kind shows
 that wording in train.jsonl, so a model that has understood the kind can answer it. A wording that starts with a
-small letter gives a question wholly in small letters, as people type.
+small letter gives a question wholly in small letters, as people type. Strangers ask in other ways: further questions
+are composed of cores, lead-ins, tails and noise (WAYS and what follows it), for the facts and, in the same ways, for
+what nothing taught answers (OTHER_..., MORE_ABOUT, FREE). TIMES and TIMES_UNTAUGHT say how many.
 
     python data/sample/generate.py                     # rewrite both files beside this script
     python data/sample/generate.py --out_dir /tmp/x    # write them somewhere else
@@ -959,7 +961,7 @@ LEAD_CLAUSE = listed("""
 """)
 LEAD_IN = listed("""
     hey, | hi, | hello, | hello! | ok, | okay, | so, | well, | um, | quick question: | quick one: | question: |
-    a question: | another question: | next question: | trivia: | quiz: | quiz time: | pub quiz: | for 100 points: |
+    a question: | another question: | next question: | trivia: | quiz: | quiz time: | pub quiz: | for 100 points: | for 50 points: | for 200 points: | for 500 points: | for a million: | for 1000 dollars: | for three points: |
     for ten points: | homework question: | geography question: | just curious: | just wondering, | sorry, | excuse me, |
     please, | bot, | chatbot, | hey chatbot, | hi there, | one more: | now: | and | but | then | tell me this: | help! |
     help me out: | in your opinion, | out of curiosity, | be honest, | seriously, | right, | guess: | simple question: | yo | yo, | dude, | man, | hmm, | hm, | listen, | look, | say, | buddy, |
@@ -974,12 +976,13 @@ TAIL = listed("""
 MISTYPED = {
     "what": ["waht", "wat", "whta", "wht"], "the": ["teh", "th", "hte"], "which": ["wich", "whcih", "whihc"], "who": ["woh", "whoo"], "when": ["wehn", "whne"], "how": ["hwo", "hw"],
     "many": ["mnay", "manny"], "and": ["adn", "nd"], "does": ["dose", "deos"], "tell": ["tel", "tlel"], "wrote": ["worte", "wrot", "wroet"], "whats": ["wats", "whts", "waths"], "year": ["yaer", "yeer"],
-    "baby": ["babby", "bayb"], "city": ["ctiy", "citty"], "name": ["naem", "nmae"], "called": ["caled", "calld"], "have": ["hav", "ahve"], "largest": ["larget", "lagrest"],
+    "baby": ["babby", "bayb"], "city": ["ctiy", "citty"], "name": ["naem", "nmae"], "called": ["caled", "calld"], "have": ["hav", "ahve"], "largest": ["larget", "lagrest", "most large"], "biggest": ["bigest", "most big"], "smallest": ["smalest", "most small"],
+    "highest": ["hihgest", "most high"], "longest": ["longset", "longst"], "fastest": ["fastset", "most fast"], "tallest": ["talest", "most tall"], "deepest": ["depest", "most deep"],
     "capital": ["captial", "capitol", "capitel", "capial"], "currency": ["currancy", "curency"], "continent": ["contnent", "continant"], "symbol": ["symbl", "simbol"], "author": ["auther", "autor"],
 }  # fmt: skip
 SLANG = {
     "you": "u", "are": "r", "people": "ppl", "please": "plz", "your": "ur", "what": "wat", "the": "da", "okay": "k", "about": "abt", "know": "kno", "something": "smth", "thanks": "thx", "question": "q",
-    "chemical": "chem", "number": "nr",
+    "chemical": "chem", "number": "nr", "years": "yrs", "minutes": "mins", "seconds": "secs", "hours": "hrs", "months": "mths", "doing": "doin", "tomorrow": "tmrw", "today": "2day",
 }  # fmt: skip
 GAP = listed("... | ___ | … | what | … ? | _____")
 
@@ -995,11 +998,11 @@ ALIASES = {
     "Ireland": ["the Republic of Ireland"],
     "aluminum": ["aluminium", "the metal aluminum"],
     "sulfur": ["sulphur"],
-    "gold": ["the metal gold"],
+    "gold": ["the metal gold", "gold, the metal"],
     "lead": ["the metal lead"],
     "tin": ["the metal tin"],
     "iron": ["the element iron"],
-    "mercury": ["the element mercury", "quicksilver"],
+    "mercury": ["the element mercury", "quicksilver", "mercury, the metal"],
     "hydrogen": ["the gas hydrogen", "the element hydrogen"],
     "oxygen": ["the element oxygen"],
     "Hamlet": ["the play Hamlet", "the tragedy Hamlet"],
@@ -1085,7 +1088,8 @@ WAYS: dict[str, dict[str, list[str]]] = {
         """),
         "ask": listed("""
             what is the capital of {0} called | {0}'s capital is called what | the capital of {0} is what |
-            {0}'s capital is which city | {0} has which capital | what's {0}'s capital named | what capital does {0} have | what capital has {0} | {0}, what's its capital | {0}, what is its capital city | what is {0}'s capital | as for {0}, what is the capital |
+            {0}'s capital is which city | {0} has which capital | what's {0}'s capital named | what capital does {0} have | what capital has {0} | {0}, what's its capital | {0}, what is its capital city | what is {0}'s capital | as for {0}, what is the capital | i'm going to {0} soon. what is the capital there | my friend lives in {0}. which city is the capital there |
+            we were in {0} last year, what's the capital there | we are flying to {0}, what is its capital | i know {0}, but not its capital. what is it |
             which city does {0} have as its capital | what city serves as the capital of {0} | {0} has what capital city |
             the capital of {0} is which city | which is the capital of {0} | in {0}, which city is the capital |
             what do you call the capital of {0} | where is the capital of {0} | where does the government of {0} sit |
@@ -1116,7 +1120,7 @@ WAYS: dict[str, dict[str, list[str]]] = {
             what kind of money {0} has | what they pay with in {0} | what the money in {0} is called
         """),
         "ask": listed("""
-            what currency does {0} use | what currency has {0} | {0}, what's its currency | i travel to {0}, what money do i need | when i am in {0}, what do i pay with | if i go to {0}, which money will i need | which currency does {0} have | what is the money in {0} called |
+            what currency does {0} use | what currency has {0} | {0}, what's its currency | i travel to {0}, what money do i need | when i am in {0}, what do i pay with | i'm going to {0} soon. what money do they use there | we are flying to {0} next week. what is the currency there | my friend lives in {0}. what does he pay with | if i go to {0}, which money will i need | which currency does {0} have | what is the money in {0} called |
             what do people pay with in {0} | in {0}, what do you pay with | what money do they use in {0} |
             which money does {0} have | how do people pay in {0} | what kind of money do they have in {0} |
             with what currency do i pay in {0} | what currency do i need in {0} | what money should i take to {0} |
@@ -1143,7 +1147,7 @@ WAYS: dict[str, dict[str, list[str]]] = {
             which continent {0} belongs to | what continent {0} is part of | where in the world {0} is
         """),
         "ask": listed("""
-            what continent is {0} on | what continent is {0} in | {0}, what's its continent | {0} is in which part of the world, like which continent | in which continent is {0} | which continent is {0} part of |
+            what continent is {0} on | what continent is {0} in | {0}, what's its continent | i'm going to {0} soon. which continent is that on | my friend lives in {0}. on which continent is that | on the globe, which continent is {0} on | {0} is in which part of the world, like which continent | in which continent is {0} | which continent is {0} part of |
             what continent is {0} part of | in what continent does {0} lie | where in the world is {0} | {0} is on which continent |
             {0} is in what continent | {0} belongs to which continent | on what continent do i find {0} |
             which continent does {0} lie on | where is {0} | where is {0} located | in which part of the world is {0} |
@@ -1170,7 +1174,7 @@ WAYS: dict[str, dict[str, list[str]]] = {
             what symbol is used for {0} | which letters stand for {0}
         """),
         "ask": listed("""
-            what symbol does {0} have | what symbol has {0} | {0}, what's its symbol | {0} - which symbol is it | {0} has what symbol in chemistry | how do chemists write {0} | how is {0} abbreviated in chemistry |
+            what symbol does {0} have | what symbol has {0} | {0}, what's its symbol | {0} - which symbol is it | which symbol stands for {0}, the element | i need {0} for chemistry class. what is its symbol | {0} has what symbol in chemistry | how do chemists write {0} | how is {0} abbreviated in chemistry |
             what is {0} in the periodic table | what's the sign for {0} in chemistry | how do you write {0} in chemistry |
             {0} has which chemical symbol | what letter or letters stand for {0} | what is {0} on the periodic table |
             which letters does {0} have in the periodic table | in chemistry, what is the symbol for {0}
@@ -1221,7 +1225,7 @@ WAYS: dict[str, dict[str, list[str]]] = {
             by whom {0} was painted | who created {0} | who made {0} | which painter made {0}
         """),
         "ask": listed("""
-            {0} was painted by whom | who's the painter of {0} | whos the guy who painted {0} | whose work is {0} | {0} is by which artist | who is {0} by | whose painting is {0} |
+            {0} was painted by whom | who's the painter of {0} | whos the guy who painted {0} | who did {0} | who was it that did {0} | whose work is {0} | {0} is by which artist | who is {0} by | whose painting is {0} |
             which artist created {0} | by which painter is {0} | who is the artist of {0} | which famous painter did {0}
         """),
         "short": listed("""
@@ -1378,7 +1382,8 @@ WAYS: dict[str, dict[str, list[str]]] = {
             what is {0} in simple words | how do you define {0} | can you explain {0} | could you explain {0} | explain {0} |
             please explain {0} | describe {0} | describe what {0} is | define {bare} | define the word {bare} | define {0} |
             give a definition of {bare} | give me a short definition of {bare} | what do people mean by {bare} | explain {bare} to me |
-            what do you understand by {bare} | how would you explain {0} | explain {0} to a child | {bare} is what |
+            what do you understand by {bare} | how would you explain {0} | explain {0} to a child | explain {0} like i am five | explain to my grandmother what {0} is | could you explain to my son what {0} is | explain to me like i'm five what {0} is | what do people mean when they say {bare} |
+            i read about {bare}. what is that | my teacher talked about {bare}, what is that | {bare} is what |
             what do scientists mean by {bare} | what is {bare} | in simple terms, what is {0} | what sort of thing is {0}
         """),
         "short": listed("""
@@ -1943,13 +1948,14 @@ MORE_ABOUT = {  # relations that were not taught, about subjects that were and o
         the time zone of {0} | the time in {0} | the largest city in {0} | the biggest city of {0} | the second largest city of {0} | the highest mountain in {0} | the longest river in {0} |
         the history of {0} | the first king of {0} | the government of {0} | the leader of {0} | the GDP of {0} | the neighbors of {0} | the national day of {0} | the telephone code of {0} | the largest lake in {0} |
         the national sport of {0} | the national flower of {0} | the economy of {0} | the old name of {0} | the army of {0} | the internet domain of {0} | the best beach in {0} | the oldest town in {0} |
-        the colors of the flag of {0} | the founder of {0} | the most famous person from {0} | the richest man in {0} | the capital's mayor in {0} | the former capital of {0} | the old capital of {0}
+        the colors of the flag of {0} | the founder of {0} | the most famous person from {0} | the richest man in {0} | the capital's mayor in {0} | the old currency of {0} | the currency of {0} before the war | the former currency of {0} | the exchange rate of {0} | the biggest bank of {0} | the former capital of {0} | the old capital of {0}
     """),
     "country_ask": listed("""
         how many people live in {0} | how big is {0} | who rules {0} | who is president of {0} | who is the king of {0} | who governs {0} | what language do they speak in {0} | which language is spoken in {0} |
         what do people eat in {0} | what does the flag of {0} look like | is {0} a nice place | how far is {0} | how do i get to {0} | do i need a visa for {0} | when was {0} founded | which countries border {0} |
         what is {0} famous for | when did {0} become independent | who discovered {0} | how old is {0} | is it cold in {0} | what's the weather like in {0} | what time is it in {0} | how expensive is {0} |
-        what is the best time to visit {0} | can you recommend a hotel in {0} | is {0} in the EU | does {0} have a king | is {0} a democracy | {0} population | {0} president | {0} flag | {0} language |
+        what is the best time to visit {0} | can you recommend a hotel in {0} | i'm going to {0} soon. what language do they speak there | we are flying to {0}. how is the weather there | my friend lives in {0}. how many people live there | which currency had {0} before |
+        which currency did {0} have in 1900 | how many dollars do i get in {0} | is {0} in the EU | does {0} have a king | is {0} a democracy | {0} population | {0} president | {0} flag | {0} language |
         {0} area | {0} weather | {0} king | {0} prime minister | population {0} | president {0} | language {0} | {0} anthem | {0} history | {0} time zone | {0} religion | who leads {0} |
         tell me about {0} | tell me about the history of {0} | what's going on in {0} | how many cities does {0} have | how rich is {0} | should i move to {0} | who won the war in {0} | what is {0} like |
         how many rivers are in {0} | what sea borders {0} | which ocean is next to {0} | what animals live in {0} | does it snow in {0} | what side do they drive on in {0}
@@ -1986,7 +1992,12 @@ MORE_ABOUT = {  # relations that were not taught, about subjects that were and o
     """),
     "event": listed("""
         who won {0} | who lost {0} | where was {0} | where did {0} take place | why did {0} happen | how many people died in {0} | who started {0} | how long did {0} last | the cause of {0} | who fought in {0} | the general at {0} |
-        how did {0} end | the weather at {0} | the winner of {0} | the reason for {0} | the place of {0} | {0} winner | {0} cause | {0} deaths | how many soldiers fought in {0} | what caused {0} | who was to blame for {0} | {0} location | who was king during {0}
+        how did {0} end | the weather at {0} | the winner of {0} | the reason for {0} | the place of {0} | {0} winner | {0} cause | {0} deaths | how many soldiers fought in {0} | who was killed at {0} | who died at {0} | who won at {0} | who commanded at {0} | why was {0} lost | which king was at {0} | what weapons were used at {0} | what caused {0} | who was to blame for {0} | {0} location | who was king during {0}
+    """),
+    "sight": listed("""
+        who built {0} | when was {0} built | how long is {0} | why was {0} built | how deep is {0} | who directed {0} | how many people died at {0} | where is {0} | how much did {0} cost | how high is {0} | who owns {0} | the length of {0} | the height of {0} |
+        the captain of {0} | the architect of {0} | the cost of {0} | {0} length | {0} deaths | {0} movie | {0} captain | {0} location | how big was {0} | how many people died on {0} | why did people build {0} | who designed {0} | when was {0} planned | who paid for {0} |
+        what happened to {0} | how heavy was {0} | how fast was {0} | can i visit {0} | who was on {0} | who survived {0} | how long did it take to build {0} | what color was {0} | how wide is {0} | why is {0} famous | how old is {0} | who broke {0}
     """),
     "waterloo": listed("""
         how many people died at {0} | how many soldiers fought at {0} | how long did {0} last | what was the weather at {0} | who was the king of France at {0} | what time did {0} begin | which song is about {0} | why did Napoleon lose {0} |
@@ -2230,12 +2241,12 @@ MORE_TALK = {
         do you remember what we talked about last week | do you store our chats | will you remember this tomorrow | have you got a memory | do you keep our conversations | do you recognize me | can you remember our last chat | what do you remember
     """),
 }  # fmt: skip
-TALK_TIMES = 20
+TALK_TIMES = 18
 LEAD_TALK = listed("hey, | so, | well, | oh, | hmm, | and | tell me, | hello, | ok, | please, | just curious, | now, | but")
 QUESTION_WORDS = set("who what which whose how why when where are is do does can could may have got will would am should any anybody anyone did".split())
 
 UNTAUGHT: dict[str, list] = {
-    "capital": OTHER_COUNTRIES * 2 + REGIONS + PLACES + CITIES[::3],
+    "capital": OTHER_COUNTRIES * 2 + REGIONS + PLACES * 2 + CITIES[::3],
     "currency": OTHER_COUNTRIES + [row[0] for row in CAPITAL[2][5:] if row[0] not in {money[0] for money in CURRENCY[2]}] * 2 + PLACES[:30] + REGIONS[::4],
     "continent": OTHER_COUNTRIES + [row[0] for row in CAPITAL[2] if row[0] not in {place[0] for place in CONTINENT[2]}] + CITIES + PLACES[:14],
     "symbol": OTHER_SUBSTANCES,
@@ -2258,15 +2269,15 @@ UNTAUGHT: dict[str, list] = {
 
 # How many questions are drawn: for each fact of a kind, for each kind with untaught and with made-up subjects.
 TIMES = {
-    "capital": 14, "currency": 20, "continent": 18, "symbol": 18, "book": 20, "maker": 20, "first": 30, "event": 22,
+    "capital": 16, "currency": 20, "continent": 18, "symbol": 19, "book": 20, "maker": 20, "first": 30, "event": 22,
     "number": 18, "young": 18, "record": 28, "planet": 24, "definition": 18, "own": 24,
 }  # fmt: skip
 TIMES_UNTAUGHT = {
-    "capital": (640, 120), "currency": (240, 40), "continent": (190, 20), "symbol": (300, 70), "book": (240, 100),
-    "painted": (80, 30), "composed": (80, 30), "invented": (180, 60), "discovered": (110, 20), "event": (200, 0),
-    "number": (440, 0), "young": (300, 40), "planet": (80, 0), "definition": (380, 60), "who": (240, 0), "thing": (600, 0),
+    "capital": (640, 120), "currency": (380, 40), "continent": (190, 20), "symbol": (300, 70), "book": (240, 100),
+    "painted": (80, 30), "composed": (80, 30), "invented": (180, 60), "discovered": (110, 20), "event": (320, 0),
+    "number": (560, 0), "young": (300, 40), "planet": (140, 0), "definition": (380, 60), "who": (440, 0), "thing": (1000, 0),
 }  # fmt: skip
-FREE_TIMES = 1600
+FREE_TIMES = 1200
 SHARE_UNTAUGHT = 0.5
 ORDINALS = {row[0] for row in PLANET[2]}
 SMALL_WORDS = {"the", "is", "of", "a", "an", "does", "do", "did", "was", "in", "are", "to", "on"}
@@ -2425,7 +2436,7 @@ def typed(rng: random.Random, text: str, is_question: bool = True) -> str:
         words = text.split(" ")
         kept = [word for word in words if word.lower() not in SMALL_WORDS or rng.random() < 0.3]
         text = " ".join(kept) if len(kept) > 1 else text
-    while rng.random() < 0.15:
+    while rng.random() < 0.18:
         text = typo(rng, text)
     if rng.random() < 0.06:
         text = re.sub(r"[A-Za-z]+", lambda word: SLANG.get(word.group().lower(), word.group()), text)
@@ -2454,7 +2465,7 @@ def compose(rng: random.Random, ways: dict[str, list[str]], row: tuple, whole: l
     def fill(template: str) -> str:
         return template.format(subject, *row[1:], bare=bare(subject)).replace("GAP", rng.choice(GAP))
 
-    styles = {"noun": 3, "clause": 2, "ask": 3, "short": 3, "turned": 1.8, "whole": 2.5, "own": 3}
+    styles = {"noun": 3, "clause": 2, "ask": 3, "short": 3, "turned": 2.2, "whole": 2, "own": 3}
     choices = {**ways, "whole": whole}
     styles = {style: weight for style, weight in styles.items() if choices.get(style)}
     style = rng.choices(list(styles), list(styles.values()))[0]
@@ -2479,7 +2490,7 @@ def compose(rng: random.Random, ways: dict[str, list[str]], row: tuple, whole: l
             core = f"{rng.choice(LEAD_IN)} {core}"
         if rng.random() < 0.2 and core[-1] not in "._?…":
             tail = rng.choice(TAIL)
-            core += tail if tail.startswith(",") else f" {tail}"
+            core += tail if tail[0] in ",?" else f" {tail}"
     return typed(rng, core, is_question)
 
 
@@ -2540,8 +2551,7 @@ def taught(facts: dict[str, list[Fact]], taken: set[str]) -> list[list[Turn]]:
     for kind, group in facts.items():
         for fact in group:
             ways, row = ways_of(fact)
-            whole = [question for question in fact.train]
-            draws = distinct(lambda: compose(rng, ways, row, whole), TIMES[kind], taken)
+            draws = distinct(lambda: compose(rng, ways, row, fact.train), TIMES[kind], taken)  # noqa: B023
             conversations += [[(question, fact.answer)] for question in draws]
     return conversations
 
@@ -2642,18 +2652,20 @@ def untaught(taken: set[str]) -> list[list[Turn]]:
             ways.pop("own")
         add(known, ways, deal, whole)
         add(invented, ways, lambda: (made_up(rng, kind),), whole)
-    capitals = {"ask": [way for way in WAYS["capital"]["turned"] if "{0}" not in way]}
-    add(90, {"ask": [way.replace("{1}", "{0}") for way in capitals["ask"]]}, lambda: (rng.choice(OTHER_CAPITALS),))
+    from_the_city = [way.replace("{1}", "{0}") for way in WAYS["capital"]["turned"] if "{0}" not in way]
+    add(90, {"ask": from_the_city}, lambda: (rng.choice(OTHER_CAPITALS),))
     for number, templates, subjects in relations():
         add(number, split_ways(templates), lambda: (rng.choice(subjects),))
-    slots = {**SLOTS}
-    deck: list[str] = []
+    templates_left: list[str] = []
 
     def free() -> str:
-        if not deck:
-            deck.extend(rng.sample(FREE, len(FREE)))
-        words = {name: (lambda name=name: mash(rng) if name == "mash" else rng.choice(slots[name])) for name in [*slots, "mash"]}
-        text = re.sub(r"{(\w+)}", lambda match: words[match.group(1)](), deck.pop()).strip()
+        if not templates_left:
+            templates_left.extend(rng.sample(FREE, len(FREE)))
+
+        def slot(match: re.Match) -> str:
+            return mash(rng) if match.group(1) == "mash" else rng.choice(SLOTS[match.group(1)])
+
+        text = re.sub(r"{(\w+)}", slot, templates_left.pop()).strip()
         style = "noun" if re.match("(the|a|an) .*(of|in|for|to|about) ", text) else "ask"
         return compose(rng, {style: [text.replace("{", "")]}, ("",))
 
@@ -2679,7 +2691,8 @@ def relations() -> list[tuple[int, list[str], list[str]]]:
         (110, MORE_ABOUT["painting"], made["painted"]),
         (70, MORE_ABOUT["music"], made["composed"]),
         (90, MORE_ABOUT["invention"], made["invented"] + made["discovered"] + OTHER_WORKS["invented"][:20]),
-        (220, MORE_ABOUT["event"], [row[0] for row in EVENT[2] if "Waterloo" not in row[0] and len(row[0]) > 9]),
+        (240, MORE_ABOUT["event"], [row[0] for row in EVENT[2] if re.search("Battle of [^W]|War|Revol", row[0])]),
+        (110, MORE_ABOUT["sight"], ["the Titanic", "the Berlin Wall", "the Suez Canal", "the Panama Canal"]),
         (70, MORE_ABOUT["waterloo"], ["the Battle of Waterloo", "Waterloo"]),
         (220, MORE_ABOUT["animal"], column("young") * 3 + OTHER_ANIMALS),
         (110, MORE_ABOUT["planet"], [name for name in column("planet", 1) if name != "Earth"] + ["the Moon", "Pluto", "the Sun"]),
