@@ -10,7 +10,8 @@ what nothing taught answers (OTHER_..., MORE_ABOUT, FREE). TIMES and TIMES_UNTAU
     python data/sample/generate.py                     # rewrite both files beside this script
     python data/sample/generate.py --out_dir /tmp/x    # write them somewhere else
 
-Takes less than a second. The output depends on nothing but this file.
+Takes a few seconds. The output depends on this file, and on strangers.jsonl beside it by what it leaves out: no question
+that is asked there, or near one, is in train.jsonl.
 """
 
 from __future__ import annotations
@@ -1648,7 +1649,7 @@ MORE_QUESTIONS = {
     "a violin": listed("how many strings are on a violin | how many strings on a violin | how many strings do violins have | violin string count"),
     "a square": listed("how many edges does a square have | how many sides do squares have | how many sides are there on a square"),
     "a century": listed("how long is a century in years | how many years make a century | a century is how many years"),
-    "a kilometer": listed("how many meters make a kilometer | how many metres are in a kilometre | a kilometer is how many meters | meters to a kilometer | 1 km in m"),
+    "a kilometer": listed("metres in a kilometre | kilometre metres | how many metres make a kilometre | how many meters make a kilometer | how many metres are in a kilometre | a kilometer is how many meters | meters to a kilometer | 1 km in m"),
     "a kilogram": listed("how many grams make a kilogram | a kilogram is how many grams | grams to a kilogram | 1 kg in grams | how many grams in a kilo"),
     "an hour": listed("how many minutes make an hour | how long is an hour in minutes | an hour is how many minutes"),
     "a minute": listed("how many seconds make a minute | how long is a minute in seconds | a minute is how many seconds"),
@@ -2269,16 +2270,17 @@ UNTAUGHT: dict[str, list] = {
 
 # How many questions are drawn: for each fact of a kind, for each kind with untaught and with made-up subjects.
 TIMES = {
-    "capital": 16, "currency": 20, "continent": 18, "symbol": 19, "book": 20, "maker": 20, "first": 30, "event": 22,
-    "number": 18, "young": 18, "record": 28, "planet": 24, "definition": 18, "own": 24,
+    "capital": 30, "currency": 36, "continent": 32, "symbol": 35, "book": 36, "maker": 40, "first": 60, "event": 46,
+    "number": 40, "young": 34, "record": 56, "planet": 48, "definition": 34, "own": 44,
 }  # fmt: skip
+ALIASED = 1.5  # times as many where a subject has other names, which want to be learned too
 TIMES_UNTAUGHT = {
     "capital": (640, 120), "currency": (380, 40), "continent": (190, 20), "symbol": (300, 70), "book": (240, 100),
     "painted": (80, 30), "composed": (80, 30), "invented": (180, 60), "discovered": (110, 20), "event": (320, 0),
     "number": (560, 0), "young": (300, 40), "planet": (140, 0), "definition": (380, 60), "who": (440, 0), "thing": (1000, 0),
 }  # fmt: skip
 FREE_TIMES = 1200
-SHARE_UNTAUGHT = 0.5
+SHARE_UNTAUGHT = 0.8
 ORDINALS = {row[0] for row in PLANET[2]}
 SMALL_WORDS = {"the", "is", "of", "a", "an", "does", "do", "did", "was", "in", "are", "to", "on"}
 
@@ -2407,6 +2409,26 @@ def talk() -> tuple[list[list[Turn]], list[list[Turn]]]:
 def key(question: str) -> str:
     """Return what makes two questions the same: letters and digits, without case."""
     return "".join(character for character in question.casefold() if character.isalnum())
+
+
+# What a question may have more or less of and still be the same question: greetings, politeness, articles.
+LEAD_INS = re.compile(
+    r"\b(hey|hi|hello|there|ok|okay|so|well|um|please|pls|thx|thanks|thank you|do you happen to know|do you know|any idea"
+    r"|(can|could|would|will) you( please)?( tell me| name| remind me)?|tell me|remind me|i forgot|quick question|question|chatbot|bot"
+    r"|again|exactly|really|actually|by the way|the|a|an)\b"
+)
+
+
+def core(question: str) -> str:
+    """Return what is left of a question without case, punctuation, greetings, politeness and articles."""
+    words = question.casefold().replace("'", "").replace("’", "")
+    return key(LEAD_INS.sub(" ", re.sub(r"[^\w]+", " ", words))) or key(question)
+
+
+def strangers() -> set[str]:
+    """Return the cores of the questions in strangers.jsonl, which are the exam: training never sees them, nor what is near."""
+    with open(Path(__file__).resolve().parent / "strangers.jsonl", encoding="utf-8") as file:
+        return {core(json.loads(line)["messages"][-2]["content"]) for line in file}
 
 
 def bare(subject: str) -> str:
@@ -2551,7 +2573,8 @@ def taught(facts: dict[str, list[Fact]], taken: set[str]) -> list[list[Turn]]:
     for kind, group in facts.items():
         for fact in group:
             ways, row = ways_of(fact)
-            draws = distinct(lambda: compose(rng, ways, row, fact.train), TIMES[kind], taken)  # noqa: B023
+            number = round(TIMES[kind] * (ALIASED if row[0] in ALIASES else 1))
+            draws = distinct(lambda: compose(rng, ways, row, fact.train), number, taken)  # noqa: B023
             conversations += [[(question, fact.answer)] for question in draws]
     return conversations
 
@@ -2906,6 +2929,8 @@ def build() -> tuple[list[list[Turn]], list[list[Turn]]]:
     ):
         train += more_train
         val += more_val
+    exam = strangers()
+    train = [turns for turns in train if not any(core(question) in exam for question, _ in turns)]
     train += long_chats(train)
     return unique(train), unique(val)
 
