@@ -1007,7 +1007,7 @@ def fastest_that_fits(config, args, n_vocab: int, vram_gb: float) -> tuple[int, 
 
 
 def describe_memory(memory: dict[str, float], vram_gb: float | None, checkpointing: bool) -> str:
-    parts = " + ".join(f"{part} {gib:.2f}" for part, gib in memory.items() if gib >= 0.005 and part != "total")
+    parts = " + ".join(f"{part} {gib:.2f}" for part, gib in memory.items() if gib and part != "total")
     fits = "fits" if vram_gb and memory["total"] < vram_gb * USABLE_VRAM else "does not fit"
     return (
         f"memory     {parts} = {memory['total']:.2f} GiB predicted peak, {f'{fits} {vram_gb:.3g} GiB, ' if vram_gb else ''}"

@@ -19,12 +19,12 @@ from conftest import HANG_S, ROOT
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """The project with a fifth of the bundled conversations and this environment in place of a fresh .venv."""
+    """The project with a fortieth of the bundled conversations and this environment in place of a fresh .venv."""
     folder = tmp_path / "project"
     (folder / "data" / "sample").mkdir(parents=True)
     for name in ("prep_data.py", "train.py", "inference.py", "run_all.sh", "requirements.txt"):
         shutil.copy2(ROOT / name, folder)
-    for name, n in (("train", 500), ("val", 30)):
+    for name, n in (("train", 600), ("val", 30), ("strangers", 30)):
         lines = (ROOT / "data" / "sample" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         (folder / "data" / "sample" / f"{name}.jsonl").write_text("".join(random.Random(0).sample(lines, n)))
     (folder / ".venv").mkdir()
@@ -54,15 +54,23 @@ def test_the_demo_from_data_to_answers_and_a_second_run_that_has_nothing_to_do(p
     assert first.returncode == 0, first.stdout + first.stderr
     scores = {
         name: json.loads((project / f"checkpoints/demo/answers-{name}.score.json").read_text())["scores"]
-        for name in ("train", "val")
+        for name in ("known", "val", "strangers")
     }
     said = first.stdout
     shown = re.search(r"exact match +([\d.]+)% on wordings from training, ([\d.]+)% on unseen", said)
     assert [float(x) for x in shown.groups()] == [
-        round(100 * scores[name]["exact_match"]["value"], 1) for name in ("train", "val")
+        round(100 * scores[name]["exact_match"]["value"], 1) for name in ("known", "val")
+    ]
+    answers = (project / "checkpoints/demo/answers-strangers.jsonl").read_text(encoding="utf-8").splitlines()
+    right = {True: [], False: []}
+    for answer in map(json.loads, answers):
+        right[answer["reference"].startswith("I don't know")].append(answer["exact_match"])
+    shown = re.search(r"([\d.]+)% of what it was taught answered, ([\d.]+)% of the rest admitted", said)
+    assert [float(x) for x in shown.groups()] == [
+        round(100 * sum(right[admits]) / len(right[admits]), 1) for admits in (False, True)
     ]
     assert re.search(r"validation perplexity +[\d,.]+ before, [\d.]+ after", said)
-    assert re.search(r"stopped by itself +[\d.]+% and [\d.]+%", said)
+    assert re.search(r"stopped by itself +[\d.]+%, [\d.]+% and [\d.]+%", said)
     assert "User: Who are you?" in said and "how long it took" in said
     weights = (project / "checkpoints/demo/model.safetensors").read_bytes()
 

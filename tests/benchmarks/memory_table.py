@@ -1,13 +1,12 @@
 """What fits in which card: the memory table of the tutorial, as `train.py --dry_run --vram_gb N` predicts it, without a GPU.
 
-    python tests/benchmarks/memory_table.py      # some 15 minutes on two cores; writes results/memory.md
+    python tests/benchmarks/memory_table.py      # seconds; writes results/memory.md
 
 Each row is 32 rows of --seq_len tokens a step in bf16; a cell is the largest micro-batch that fits and its predicted peak.
 """
 
 from __future__ import annotations
 
-import functools
 import sys
 from pathlib import Path
 
@@ -38,16 +37,11 @@ def main() -> None:
         "| config | `--seq_len` | `--optim` | " + " | ".join(f"{card} GB" for card in CARDS) + " |",
         "|---|---|---|" + "---|" * len(CARDS),
     ]
-    predict = train.predict_memory
     for cfg, seq_len, optim in RUNS:
         flags = ["--model_dir", "none", "--cfg", cfg, "--seq_len", str(seq_len), "--optim", optim, "--bf16"]
         args = train.build_parser().parse_args([*flags, "--batch_size", "1", "--grad_accum", "32"])
         args.precision, args.lr = "bf16", 1e-4
-        with torch.device("meta"):
-            config = train.build_model(args, N_VOCAB, "sdpa").config
-        # the cards ask for the same predictions
-        cached = functools.lru_cache(lambda *which, config=config, args=args: predict(config, args, N_VOCAB, *which))
-        train.predict_memory = lambda config, args, n_vocab, *which, cached=cached: cached(*which)
+        config = train.build_config(args, N_VOCAB)
         cells = []
         for card in CARDS:
             best = train.fastest_that_fits(config, args, N_VOCAB, card)
