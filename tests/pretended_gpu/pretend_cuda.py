@@ -1,9 +1,14 @@
-"""A CUDA device that is only pretended: real numbers on the CPU under tensors that say they are on cuda:0.
+"""A CUDA card that is only pretended: tensors that say they are on cuda:0, with their numbers on the CPU.
 
-Import before torch, then `install()`. What a real card refuses is refused here: operands on two devices, dtypes and
-shapes that flash attention does not take, device arguments without an index where torch.cuda wants one (its own Python
-checks run). So it proves control flow, devices, dtypes, shapes, argument checks, and how often the host waits for the
-device. It proves nothing about kernels, their accuracy and speed, or about the allocator and what fits into memory.
+    import pretend_cuda  # before torch, which looks for devices once and remembers
+
+    card = pretend_cuda.install(capability=(8, 9), gib=15.6)  # else PRETEND_CAPABILITY=8.9, PRETEND_GIB=15.6
+
+What a real card refuses is refused here, with its words: operands on two devices, types and shapes that the flash
+kernel does not take, `.numpy()` of its tensors, devices without a number where torch.cuda wants one (torch's own checks
+run).
+`card.waits` lists what would have made the program wait for the card; `card.allocations_left` plants out of memory.
+It has a random generator of its own. No kernel of CUDA runs: speed, memory and rounding are those of the CPU.
 """
 
 from __future__ import annotations
@@ -12,99 +17,88 @@ import copy
 import ctypes
 import importlib.util
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-import types
+import zlib
+from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 
-HERE = Path(__file__).parent
-ROOT = Path(importlib.util.find_spec("torch").origin).parent
-LIB = Path(tempfile.gettempdir()) / f"pretended-cuda-{os.stat(ROOT).st_mtime_ns}.so"  # made once for each torch
-if not LIB.exists():
-    subprocess.run(
-        [
-            "g++",
-            "-std=c++20",
-            "-O0",
-            "-w",
-            "-shared",
-            "-fPIC",
-            f"-I{ROOT}/include",
-            str(HERE / "guard.cpp"),
-            f"-L{ROOT}/lib",
-            "-lc10",
-            "-ltorch_cpu",
-            f"-Wl,-rpath,{ROOT}/lib",
-            "-o",
-            str(LIB),
-        ],
-        check=True,
-    )
-ctypes.CDLL(str(LIB))
 
-import torch  # noqa: E402 - the library above must be there first
-import torch._dynamo  # noqa: E402 - these two before the card appears
+def load_guard() -> None:
+    """Compile guard.cpp, once for each torch, and load it."""
+    assert "torch" not in sys.modules, "import pretend_cuda before torch"
+    root = Path(importlib.util.find_spec("torch").origin).parent
+    source = Path(__file__).with_name("guard.cpp")
+    newest = max((root / "version.py").stat().st_mtime_ns, source.stat().st_mtime_ns)
+    library = Path(tempfile.gettempdir()) / f"pretended-cuda-{os.getuid()}-{zlib.crc32(bytes(root))}-{newest}.so"
+    if not library.exists() or library.stat().st_uid != os.getuid():
+        with tempfile.TemporaryDirectory(dir=library.parent) as folder:  # a name that nobody else has
+            compiled = Path(folder) / "guard.so"
+            command = [shutil.which("g++") or shutil.which("c++"), "-std=c++20", "-O0", "-w", "-shared", "-fPIC"]
+            command += [f"-I{root}/include", str(source), f"-L{root}/lib", "-lc10", "-ltorch_cpu"]
+            subprocess.run([*command, f"-Wl,-rpath,{root}/lib", "-o", str(compiled)], check=True)
+            os.replace(compiled, library)
+    ctypes.CDLL(str(library))
+
+
+load_guard()
+
+import torch  # noqa: E402 - after the guard
+import torch._dynamo  # noqa: E402 - these two ask for devices while they load: before the card appears
 import torch._inductor.utils  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
 from torch.utils._pytree import tree_leaves, tree_map  # noqa: E402
 
-CARD = types.SimpleNamespace(
-    name="Pretended GPU", major=8, minor=9, total_memory=int(15.6 * 2**30), multi_processor_count=34, gcnArchName=""
-)
-CUDA0 = torch.device("cuda", 0)
-aten = torch.ops.aten
-LOG = {"syncs": 0, "h2d": 0, "d2h": 0}  # how often the host waited; copies to the card and back
+DEVICE = torch.device("cuda", 0)
 
 
-def on_device(index):
-    if isinstance(index, tuple):
-        return tuple(map(on_device, index))
-    return torch.tensor(index, device="cuda") if isinstance(index, list) else index
+class Card:
+    """What the card is, what it has been asked to do, and what goes wrong on it."""
+
+    def __init__(self):
+        self.capability, self.gib = (8, 9), 15.6
+        self.generator_state = torch.get_rng_state()
+        self.forget()
+
+    def forget(self) -> None:
+        self.n_operations = 0
+        self.waits: list[str] = []  # what made the program wait for the card
+        self.allocations_left: int | None = None  # new tensors until it is out of memory, once
+
+    @property
+    def properties(self) -> SimpleNamespace:
+        major, minor = self.capability
+        return SimpleNamespace(
+            name="Pretended GPU", major=major, minor=minor, total_memory=int(self.gib * 2**30),
+            multi_processor_count=34, gcnArchName="",
+        )  # fmt: skip
+
+    def allocate(self) -> None:
+        if self.allocations_left is not None:
+            self.allocations_left -= 1
+            if self.allocations_left < 0:
+                self.allocations_left = None
+                raise torch.OutOfMemoryError("CUDA out of memory. The pretended card was told to be.")
+
+
+CARD = Card()
 
 
 class Tensor(torch.Tensor):
+    """A tensor on the card; `elem` holds its numbers."""
+
     @staticmethod
     def __new__(cls, elem, requires_grad=False):
         return torch.Tensor._make_wrapper_subclass(
-            cls,
-            elem.size(),
-            strides=elem.stride(),
-            storage_offset=elem.storage_offset(),
-            dtype=elem.dtype,
-            layout=elem.layout,
-            device=CUDA0,
-            requires_grad=requires_grad,
-        )
+            cls, elem.size(), strides=elem.stride(), storage_offset=elem.storage_offset(), dtype=elem.dtype,
+            layout=elem.layout, device=DEVICE, requires_grad=requires_grad,
+        )  # fmt: skip
 
     def __init__(self, elem, requires_grad=False):
         self.elem = elem
-
-    def __repr__(self):
-        return f"cuda:{self.elem!r}"
-
-    def __setitem__(self, index, value):  # C++ would make the index on the device
-        super().__setitem__(on_device(index), value)
-
-    def __getitem__(self, index):
-        return super().__getitem__(on_device(index))
-
-    def tolist(self):
-        note_sync("tolist")
-        return self.elem.tolist()
-
-    def numpy(self, *, force=False):
-        raise TypeError(
-            "can't convert cuda:0 device type tensor to numpy. Use Tensor.cpu() to copy the tensor to host memory first."
-        )
-
-    def __reduce_ex__(self, protocol):
-        return self.elem.detach().__reduce_ex__(protocol)
-
-    def __deepcopy__(self, memo):
-        new = type(self)(copy.deepcopy(self.elem, memo), self.requires_grad)
-        memo[id(self)] = new
-        return new
 
     __torch_function__ = torch._C._disabled_torch_function_impl
 
@@ -112,193 +106,282 @@ class Tensor(torch.Tensor):
     def __torch_dispatch__(cls, func, types, args=(), kwargs=None):
         return dispatch(func, args, kwargs or {})
 
+    def __repr__(self):
+        return f"cuda:{self.elem!r}"
+
+    def __getitem__(self, index):
+        return super().__getitem__(on_device(index))
+
+    def __setitem__(self, index, value):
+        super().__setitem__(on_device(index), value)
+
+    def tolist(self):
+        CARD.waits.append("tolist")
+        return self.elem.tolist()
+
+    def numpy(self, *, force=False):
+        raise TypeError(
+            "can't convert cuda:0 device type tensor to numpy. "
+            "Use Tensor.cpu() to copy the tensor to host memory first."
+        )
+
+    def __reduce_ex__(self, protocol):
+        return self.elem.detach().__reduce_ex__(protocol)
+
+    def __deepcopy__(self, memo):
+        memo[id(self)] = copied = type(self)(copy.deepcopy(self.elem, memo), self.requires_grad)
+        return copied
+
+
+def on_device(index):
+    """An index with its lists as tensors on the card, where torch would make them, below what can be seen from here."""
+    if isinstance(index, tuple):
+        return tuple(map(on_device, index))
+    return torch.tensor(index, device="cuda") if isinstance(index, list) else index
+
+
+class PretendMode(TorchDispatchMode):
+    """Sees what makes a tensor on the card out of none."""
+
+    @classmethod
+    def ignore_compile_internals(cls):  # else torch.compile leaves alone what runs under a mode
+        return True
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        kwargs = kwargs or {}
+        ours = is_cuda(kwargs.get("device")) or any(isinstance(x, Tensor) for x in tree_leaves((args, kwargs)))
+        return dispatch(func, args, kwargs) if ours else func(*args, **kwargs)
+
+
+def is_cuda(device) -> bool:
+    return device is not None and torch.device(device).type == "cuda"
+
 
 def unwrap(x):
     return x.elem if isinstance(x, Tensor) else x
 
 
-def is_cuda(device):
-    return device is not None and torch.device(device).type == "cuda"
-
-
-def check_flash(q, k, v, cu_q, cu_k):
-    """What mha_varlen_fwd of aten/src/ATen/native/transformers/cuda/flash_attn/flash_api.cpp checks."""
-    assert CARD.major >= 8, "FlashAttention only supports Ampere GPUs or newer."
-    assert q.dtype in (torch.float16, torch.bfloat16), (
-        f"FlashAttention only support fp16 and bf16 data type ({q.dtype})"
-    )
-    assert k.dtype == q.dtype, f"query and key must have the same dtype ({q.dtype}, {k.dtype})"
-    assert v.dtype == q.dtype, f"query and value must have the same dtype ({q.dtype}, {v.dtype})"
-    assert cu_q.dtype == cu_k.dtype == torch.int32 and cu_q.is_contiguous(), "cu_seqlens must have dtype int32"
-    assert all(isinstance(x, Tensor) for x in (q, k, v, cu_q, cu_k)), "not on the device"
-    assert q.stride(-1) == k.stride(-1) == v.stride(-1) == 1, "Input tensor must have contiguous last dimension"
-    assert q.shape[-1] <= 256 and q.shape[-1] % 8 == 0, "head_size must be a multiple of 8, this is ensured by padding!"
-
-
-def varlen_math(q, k, v, cu, scale):
-    out, bounds = torch.empty(q.shape, dtype=q.dtype), cu.tolist()
-    for a, b in zip(bounds, bounds[1:]):
-        if b > a:
-            out[a:b] = (
-                torch.nn.functional.scaled_dot_product_attention(
-                    *(x[a:b].transpose(0, 1).float() for x in (q, k, v)), is_causal=True, scale=scale
-                )
-                .transpose(0, 1)
-                .to(q.dtype)
-            )
-    return out
-
-
-ON_CPU = {  # what has another name on a CPU
-    "aten._fused_sdp_choice.default": lambda *a, **k: 0,  # SDPBackend.MATH
-}
+@cache
+def is_composite(func) -> bool:
+    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
 
 
 def dispatch(func, args, kwargs):
+    """Do on the CPU what the card is asked for, if it would do it, and say that the result is on the card."""
     name = str(func)
-    flat = tree_leaves((args, kwargs))
-    tensors = [x for x in flat if isinstance(x, torch.Tensor)]
-    ours = [x for x in tensors if isinstance(x, Tensor)]
-    if torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd"):
+    if is_composite(func):
         with PretendMode():
             return func.decompose(*args, **kwargs)
-    if name in ON_CPU:
-        return ON_CPU[name](*args, **kwargs)
-    if name.startswith("torch_attn._varlen_attn.default"):
-        q, k, v, cu_q, cu_k, *rest = args
-        check_flash(q, k, v, cu_q, cu_k)
-        scale = rest[3] if len(rest) > 3 else None
-        assert rest[2] is True, "not causal"
-        out = varlen_math(q.elem, k.elem, v.elem, cu_q.elem, scale)
-        return Tensor(out), Tensor(torch.zeros(q.shape[1], q.shape[0])), Tensor(torch.zeros(2, dtype=torch.uint64))
-    if name.startswith("torch_attn._varlen_attn_backward"):
-        grad, q, k, v, out, _lse, cu_q, cu_k, *rest = args
-        check_flash(q, k, v, cu_q, cu_k)
-        assert grad.dtype == q.dtype and grad.stride(-1) == 1, "query and dout must have the same dtype"
-        scale = rest[4] if len(rest) > 4 else None
-        return tuple(Tensor(g) for g in varlen_grad(grad.elem, (q.elem, k.elem, v.elem), cu_q.elem, scale))
-    copies = name in ("aten._to_copy.default", "aten.copy_.default", "aten.to.device", "aten._copy_from.default")
+    CARD.n_operations += 1
+    if name == "aten._fused_sdp_choice.default":
+        return 0  # SDPBackend.MATH, the one that is made of other operations
+    if name.startswith("torch_attn._varlen_attn"):
+        return varlen(func, args, kwargs)
+    if name in ("aten._to_copy.default", "aten.copy_.default"):
+        return copied(func, args, kwargs)
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    ours = [x for x in tensors if isinstance(x, Tensor)]
+    note_waits(name, args, tensors, ours)
     target = kwargs.get("device")
-    if copies:
-        if name == "aten.copy_.default":
-            a, b = args[:2]
-            if isinstance(a, Tensor) != isinstance(b, Tensor):
-                LOG["h2d" if isinstance(a, Tensor) else "d2h"] += 1
-                if not (args[2] if len(args) > 2 else kwargs.get("non_blocking", False)):
-                    note_sync(name)
-            unwrap(a).copy_(unwrap(b))
-            return a
-        source = args[0]
-        on_gpu = is_cuda(target) if target is not None else isinstance(source, Tensor)
-        if isinstance(source, Tensor) != on_gpu:
-            LOG["h2d" if on_gpu else "d2h"] += 1
-            if not kwargs.get("non_blocking"):
-                note_sync(name)
-        options = {**kwargs, **({"device": torch.device("cpu")} if target is not None else {})}
-        options.pop("pin_memory", None)
-        result = func(unwrap(source), *args[1:], **options)
-        return Tensor(result) if on_gpu else result
-    if name in ("aten._local_scalar_dense.default",):
-        note_sync(name)
-        return func(*tree_map(unwrap, args))
-    if name in ("aten.nonzero.default", "aten.masked_select.default", "aten._unique2.default"):
-        note_sync(name)
-    if ours and any(x.ndim > 0 and not isinstance(x, Tensor) for x in tensors):
-        indexing = name.startswith(("aten.index", "aten._index_put", "aten.index_put")) and isinstance(args[0], Tensor)
-        if indexing:  # CUDA takes CPU indices and copies them: a sync
-            note_sync(name + " with CPU indices")
-        else:
-            raise RuntimeError(
-                f"Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! ({name})"
-            )
-    on_gpu = bool(ours) if target is None else is_cuda(target)
-    options = {**kwargs, **({"device": torch.device("cpu")} if is_cuda(target) else {})}
-    options.pop("pin_memory", None) if is_cuda(target) else None
-    result = func(*tree_map(unwrap, args), **tree_map(unwrap, options))
-    if not on_gpu:
-        return result
-    by_elem = {id(x.elem): x for x in ours}
+    on_card = is_cuda(target) or (target is None and bool(ours))
+    if is_cuda(target):
+        kwargs = {**kwargs, "device": torch.device("cpu")}
+        kwargs.pop("pin_memory", None)
+    run = with_own_generator if on_card and torch.Tag.nondeterministic_seeded in func.tags else lambda act: act()
+    result = run(lambda: func(*tree_map(unwrap, args), **tree_map(unwrap, kwargs)))
+    known = {id(x.elem): x for x in ours}  # what an operation in place returns is what it got
 
     def wrap(x):
         if not isinstance(x, torch.Tensor):
             return x
-        return by_elem[id(x)] if id(x) in by_elem else Tensor(x)
+        if id(x) in known:
+            return known[id(x)]
+        CARD.allocate()
+        return Tensor(x)
 
-    return tree_map(wrap, result)
+    return tree_map(wrap, result) if on_card else result
 
 
-def note_sync(name):
-    LOG["syncs"] += 1
+def note_waits(name: str, args, tensors, ours) -> None:
+    """Note what waits for the card: a result whose value or shape the program needs. Refuse operands on two devices."""
+    if name in ("aten._local_scalar_dense.default", "aten.nonzero.default", "aten.masked_select.default",
+                "aten._unique2.default", "aten.unique_dim.default", "aten.equal.default"):  # fmt: skip
+        CARD.waits.append(name)
+    indexes = name.startswith(("aten.index.", "aten.index_put", "aten._index_put")) and isinstance(args[0], Tensor)
+    if indexes and any(x is not None and x.dtype in (torch.bool, torch.uint8) for x in args[1]):
+        CARD.waits.append(f"{name} by a mask")
+    if ours and any(x.ndim > 0 and not isinstance(x, Tensor) for x in tensors):
+        if not indexes:
+            raise RuntimeError(
+                "Expected all tensors to be on the same device, but found at least two devices, cuda:0 and cpu! "
+                f"(when checking {name})"
+            )
+        CARD.waits.append(f"{name} by an index on the CPU")
 
 
-def varlen_grad(grad, leaves, cu, scale):
-    """Gradients by hand, since autograd is excluded down here."""
-    q, k, v = (x.detach().float() for x in leaves)
-    grads, bounds = [torch.zeros_like(x) for x in (q, k, v)], cu.tolist()
-    scale = scale if scale is not None else q.shape[-1] ** -0.5
-    for a, b in zip(bounds, bounds[1:]):
-        Q, K, V, G = (x[a:b].transpose(0, 1) for x in (q, k, v, grad.float()))
-        S = (Q @ K.transpose(1, 2)) * scale
-        mask = torch.ones(b - a, b - a, dtype=torch.bool).triu(1)
-        P = S.masked_fill(mask, float("-inf")).softmax(-1)
-        dV, dP = P.transpose(1, 2) @ G, G @ V.transpose(1, 2)
+def copied(func, args, kwargs):
+    """Copies between CPU and card, which wait unless they are asked not to and the CPU's memory is pinned."""
+    if str(func) == "aten.copy_.default":
+        target, source = args[:2]
+        to_card, from_card = isinstance(target, Tensor), isinstance(source, Tensor)
+        non_blocking = args[2] if len(args) > 2 else kwargs.get("non_blocking", False)
+    else:
+        target, source = None, args[0]
+        device, from_card = kwargs.get("device"), isinstance(source, Tensor)
+        to_card, non_blocking = (from_card if device is None else is_cuda(device)), kwargs.get("non_blocking", False)
+    if to_card and not from_card and not (non_blocking and is_pinned(source)) and source.ndim:
+        CARD.waits.append("copy to the card")
+    if from_card and not to_card and not non_blocking:
+        CARD.waits.append("copy from the card")
+    if target is not None:
+        unwrap(target).copy_(unwrap(source))
+        return target
+    if kwargs.get("device") is not None:
+        kwargs = {**kwargs, "device": torch.device("cpu")}
+    kwargs = {key: value for key, value in kwargs.items() if key not in ("pin_memory", "non_blocking")}
+    result = func(unwrap(source), *args[1:], **kwargs)
+    if to_card:
+        CARD.allocate()
+    return Tensor(result) if to_card else result
+
+
+def with_own_generator(act):
+    """The card's random numbers come from the card's generator: what restores the CPU's alone is found out."""
+    before = torch.get_rng_state()
+    torch.set_rng_state(CARD.generator_state)
+    try:
+        return act()
+    finally:
+        CARD.generator_state = torch.get_rng_state()
+        torch.set_rng_state(before)
+
+
+# Attention by the flash kernel ---------------------------------------------------------------------------------------
+
+
+def varlen(func, args, kwargs):
+    """torch.nn.attention.varlen and its backward pass, by plain mathematics; since 2.10 the arguments have grown."""
+    given = dict(zip((argument.name for argument in func._schema.arguments), args), **kwargs)
+    q, k, v, bounds, bounds_k = (given[name] for name in ("query", "key", "value", "cu_seq_q", "cu_seq_k"))
+    check_flash(q, k, v, bounds, bounds_k)
+    assert given["is_causal"] and given.get("seqused_k") is None and given.get("block_table") is None
+    lengths = bounds.elem.diff()
+    assert lengths.max() <= given["max_q"] and lengths.max() <= given["max_k"], "a document is longer than was said"
+    assert bounds.elem[0] == 0 and bounds.elem[-1] == len(q), "the documents do not fill the batch"
+    scale = given.get("scale") or q.shape[-1] ** -0.5
+    spans = list(zip(bounds.elem.tolist(), bounds.elem.tolist()[1:]))
+    if "grad_out" not in given:
+        CARD.allocate()
+        out = torch.empty_like(q.elem)
+        for start, end in spans:
+            Q, K, V = (x.elem[start:end].transpose(0, 1).float() for x in (q, k, v))
+            out[start:end] = (probabilities(Q, K, scale) @ V).transpose(0, 1).to(out.dtype)
+        return Tensor(out), Tensor(torch.zeros(q.shape[1], q.shape[0])), Tensor(torch.zeros(2, dtype=torch.uint64))
+    grad = given["grad_out"]
+    if grad.dtype != q.dtype or grad.stride(-1) != 1:
+        raise RuntimeError("query and dout must have the same dtype, and the last dimension contiguous")
+    grads = [torch.empty_like(x.elem) for x in (q, k, v)]
+    for start, end in spans:
+        Q, K, V, G = (x.elem[start:end].transpose(0, 1).float() for x in (q, k, v, grad))
+        P = probabilities(Q, K, scale)
+        dP = G @ V.transpose(1, 2)
         dS = P * (dP - (dP * P).sum(-1, keepdim=True)) * scale
-        for target, part in zip(grads, (dS @ K, dS.transpose(1, 2) @ Q, dV)):
-            target[a:b] = part.transpose(0, 1)
-    return [g.to(leaves[0].dtype) for g in grads]
+        for whole, part in zip(grads, (dS @ K, dS.transpose(1, 2) @ Q, P.transpose(1, 2) @ G)):
+            whole[start:end] = part.transpose(0, 1).to(whole.dtype)
+    return tuple(map(Tensor, grads))
 
 
-class PretendMode(TorchDispatchMode):
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        kwargs = kwargs or {}
-        if is_cuda(kwargs.get("device")) or any(
-            isinstance(x, Tensor) for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)
-        ):
-            return dispatch(func, args, kwargs)
-        return func(*args, **kwargs)
+def probabilities(Q, K, scale):
+    """Causal softmax of one document's scores; Q, K (H, T, D) -> (H, T, T)."""
+    future = torch.ones(Q.shape[1], Q.shape[1], dtype=torch.bool).triu(1)
+    return (Q @ K.transpose(1, 2) * scale).masked_fill(future, float("-inf")).softmax(-1)
 
 
-def install():
-    """Make torch.cuda say that there is a card, with its own Python checks left in force."""
-    C, cuda = torch._C, torch.cuda
-    cuda.is_available = lambda: True
+def check_flash(q, k, v, bounds, bounds_k) -> None:
+    """What mha_varlen_fwd checks, in aten/src/ATen/native/transformers/cuda/flash_attn/flash_api.cpp of torch."""
+    for holds, otherwise in (
+        (CARD.capability >= (8, 0), "FlashAttention only supports Ampere GPUs or newer."),
+        (q.dtype in (torch.float16, torch.bfloat16), "FlashAttention only support fp16 and bf16 data type"),
+        (k.dtype == q.dtype, "query and key must have the same dtype"),
+        (v.dtype == q.dtype, "query and value must have the same dtype"),
+        (bounds.dtype == bounds_k.dtype == torch.int32, "cu_seqlens_q must have dtype int32"),
+        (bounds.is_contiguous() and bounds_k.is_contiguous(), "cu_seqlens_q must be contiguous"),
+        (all(isinstance(x, Tensor) for x in (q, k, v, bounds, bounds_k)), "Input tensor must be on CUDA device"),
+        (q.stride(-1) == k.stride(-1) == v.stride(-1) == 1, "Input tensor must have contiguous last dimension"),
+        (q.shape[-1] % 8 == 0, "head_size must be a multiple of 8, this is ensured by padding!"),
+        (q.shape[-1] <= 256, "FlashAttention forward only supports head dimension at most 256"),
+    ):
+        if not holds:
+            raise RuntimeError(otherwise)
+
+
+# torch.cuda ----------------------------------------------------------------------------------------------------------
+
+
+def is_pinned(tensor, device=None) -> bool:
+    return getattr(tensor, "pretends_to_be_pinned", False)
+
+
+def pin_memory(tensor, device=None):
+    if isinstance(tensor, Tensor):
+        raise RuntimeError("cannot pin 'torch.cuda.FloatTensor' only dense CPU tensors can be pinned")
+    pinned = tensor.clone()
+    pinned.pretends_to_be_pinned = True
+    return pinned
+
+
+def seed_card(seed: int) -> None:
+    CARD.generator_state = torch.Generator().manual_seed(seed).get_state()
+
+
+def restore_card(state, device="cuda") -> None:
+    CARD.generator_state = state.clone()
+
+
+def set_memory_fraction(fraction: float, index: int) -> None:
+    assert 0 <= fraction <= 1 and index == 0
+
+
+def install(capability: tuple[int, int] | None = None, gib: float | None = None) -> Card:
+    """Make torch.cuda say that there is a card, with its own checks of arguments left in force."""
+    asked = os.environ.get("PRETEND_CAPABILITY", "8.9").split(".")
+    CARD.capability = capability or (int(asked[0]), int(asked[1]))
+    CARD.gib = gib or float(os.environ.get("PRETEND_GIB", "15.6"))
+    cuda, C, make_tensor = torch.cuda, torch._C, torch.tensor
+    cuda.is_available = cuda.is_initialized = lambda: True
+    cuda._initialized = True  # checkpointing asks this before it keeps the state of the card's generator
     cuda.device_count = lambda: 1
-
-    cuda._lazy_init = lambda: None
-    cuda.memory._lazy_init = cuda._lazy_init
-    cuda.is_initialized = lambda: True
     cuda.current_device = lambda: 0
-    cuda._get_device_properties = lambda i: CARD
-    cuda.synchronize = lambda device=None: note_sync("synchronize")
-    cuda.mem_get_info = lambda device=None: (CARD.total_memory, CARD.total_memory)
-    C._cuda_setMemoryFraction = lambda fraction, index: None
+    cuda._lazy_init = cuda.memory._lazy_init = lambda: None
+    cuda._get_device_properties = lambda index: CARD.properties
+    cuda.synchronize = lambda device=None: CARD.waits.append("synchronize")
+    cuda.mem_get_info = cuda.memory.mem_get_info = lambda device=None: (CARD.properties.total_memory,) * 2
+    cuda.manual_seed = cuda.manual_seed_all = seed_card
+    cuda.get_rng_state = lambda device="cuda": CARD.generator_state.clone()
+    cuda.set_rng_state = restore_card
+    C._cuda_setMemoryFraction = set_memory_fraction
     C._cuda_emptyCache = lambda: None
-    cuda.get_device_capability = lambda device=None: (CARD.major, CARD.minor)
-    C._cuda_memoryStats = lambda device: {}
-    C._cuda_resetPeakMemoryStats = lambda device: None
+    C._cuda_memoryStats = lambda index: {}
+    C._cuda_resetPeakMemoryStats = lambda index: None
     C._cuda_getDevice = lambda: 0
     C._cuda_getDeviceCount = lambda: 1
-    C._cuda_setDevice = lambda i: None
-    C._cuda_exchangeDevice = lambda i: 0
-    C._cuda_maybeExchangeDevice = lambda i: 0
-    cuda.get_rng_state = lambda device="cuda": torch.get_rng_state()
-    cuda.set_rng_state = lambda state, device="cuda": None
-    cuda.manual_seed_all = lambda seed: None
-    cuda.manual_seed = lambda seed: None
-    torch.amp.autocast_mode.torch.cuda.amp.common.amp_definitely_not_available = lambda: False
-    for module in list(sys.modules.values()):
+    C._cuda_setDevice = lambda index: None
+    for holder, name in ((C, "_cuda_exchangeDevice"), (C, "_cuda_maybeExchangeDevice"),
+                         (cuda, "_exchange_device"), (cuda, "_maybe_exchange_device")):  # fmt: skip
+        setattr(holder, name, lambda index: 0)
+    for module in list(sys.modules.values()):  # GradScaler and autocast ask whether torch was built with CUDA
         if getattr(module, "__name__", "").startswith("torch") and hasattr(module, "amp_definitely_not_available"):
             module.amp_definitely_not_available = lambda: False
-    torch.Tensor.pin_memory = lambda self, device=None: self
-    torch.Tensor.is_pinned = lambda self, device=None: False
-    real_tensor = torch.tensor
+    torch.Tensor.pin_memory, torch.Tensor.is_pinned = pin_memory, is_pinned
 
-    def tensor(data, *, device=None, **kwargs):
-        made = real_tensor(data, **kwargs)
+    def tensor(data, *, device=None, **kwargs):  # makes it on the CPU and moves it, below what a mode sees
+        made = make_tensor(data, **kwargs)
         return made.to(device) if is_cuda(device) else made
 
     torch.tensor = tensor
-    torch.__future__.set_swap_module_params_on_conversion(True)
-    mode = PretendMode()
-    mode.__enter__()
-    return mode
+    # torch.compile takes a subclass apart, or leaves it alone; these it shall see as plain tensors on cuda:0
+    builder = torch._dynamo.variables.builder.VariableBuilder
+    builder._type_dispatch()[Tensor] = builder.wrap_tensor
+    torch.__future__.set_swap_module_params_on_conversion(True)  # a parameter's numbers cannot change their device
+    PretendMode().__enter__()
+    return CARD
