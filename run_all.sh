@@ -66,8 +66,8 @@ demo)
   step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256 \
     --system ""
   step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --arch llama --n_layer 2 \
-    --seq_len 256 --batch_size 8 --grad_accum 1 --optim muon --lr 1e-2 --epochs 2.6 --schedule linear --min_lr_ratio 0 \
-    --eval_every 170 --save_every 85
+    --seq_len 256 --batch_size 8 --grad_accum 1 --optim muon --lr 1e-2 --epochs 3.1 --schedule linear --min_lr_ratio 0 \
+    --eval_every 200 --save_every 100
   trained
   awk 'NR % 40 == 0' data/demo/train.jsonl >data/demo/known.jsonl # a fortieth tells as much, in seconds
   score "test known" data/demo/known.jsonl

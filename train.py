@@ -68,6 +68,7 @@ CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
 }
 LOGITS_PER_CHUNK = 2**25  # elements; 128 MiB of float32: what the loss holds at a time, however many tokens
 WEIGHTS_PER_BLOCK = 2**24  # elements of the head whose gradient is formed at a time
+MATRIX_ELEMENTS_TOGETHER = 2**22  # of Muon's iteration: 8 MiB in bfloat16, and a few times that while it runs
 USABLE_VRAM = 0.94  # share of the memory that can be planned with; the CUDA context and fragments take the rest
 BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
@@ -705,8 +706,9 @@ def attention_by_groups(module, query, key, value, attention_mask, scaling=None,
 
 def flatten_heads(query, key, value, dtype: torch.dtype) -> list[torch.Tensor]:
     """(B, H, T, D) -> (B * T, H, D) each, a head of keys and values repeated for the queries that share it."""
-    n_heads = query.shape[1]
-    key, value = (x.repeat_interleave(n_heads // x.shape[1], dim=1) for x in (key, value))
+    n_shared = query.shape[1] // key.shape[1]
+    if n_shared > 1:  # to repeat copies, even once
+        key, value = (x.repeat_interleave(n_shared, dim=1) for x in (key, value))
     return [x.transpose(1, 2).flatten(0, 1).to(dtype) for x in (query, key, value)]
 
 
@@ -837,34 +839,43 @@ class MatrixMuon(torch.optim.Optimizer):
     def step(self, closure=None):
         gradients = (view for weight, *how in self.weights for view in self.split(weight.grad, *how))
         (group,) = self.param_groups
+        same_shape = defaultdict(list)  # which are iterated together: small products one by one leave a device idle
         for matrix, gradient in zip(group["params"], gradients):
-            state = self.state[matrix]
-            if "momentum_buffer" not in state:
-                state["momentum_buffer"] = torch.zeros_like(gradient)
-            momentum = state["momentum_buffer"].lerp_(gradient, 1 - group["momentum"])
-            update = gradient.lerp(momentum, group["momentum"])  # Nesterov's look ahead
-            update = orthogonalize(update.to(self.iterate_in))
-            n_out, n_in = matrix.shape
-            matrix.mul_(1 - group["lr"] * group["weight_decay"])
-            matrix.add_(update, alpha=-group["lr"] * math.sqrt(max(1, n_out / n_in)))
+            same_shape[matrix.shape].append((matrix, gradient))
+        for (n_out, n_in), pairs in same_shape.items():
+            together = max(1, MATRIX_ELEMENTS_TOGETHER // (n_out * n_in))
+            for start in range(0, len(pairs), together):
+                matrices, gradients = zip(*pairs[start : start + together])
+                updates = torch.stack([self.averaged(*pair) for pair in zip(matrices, gradients)])
+                for matrix, update in zip(matrices, orthogonalize(updates)):
+                    matrix.mul_(1 - group["lr"] * group["weight_decay"])
+                    matrix.add_(update, alpha=-group["lr"] * math.sqrt(max(1, n_out / n_in)))
+
+    def averaged(self, matrix: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+        """The gradient averaged over steps, with Nesterov's look ahead, in the type to iterate in."""
+        state, momentum = self.state[matrix], self.param_groups[0]["momentum"]
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(gradient)
+        average = state["momentum_buffer"].lerp_(gradient, 1 - momentum)
+        return gradient.lerp(average, momentum).to(self.iterate_in)
 
     def zero_grad(self, set_to_none: bool = True):
         for weight, *_ in self.weights:
             weight.grad = None
 
 
-def orthogonalize(matrix: torch.Tensor, n_steps: int = 5) -> torch.Tensor:
-    """About U V^T of `matrix` = U S V^T (out, in), by the quintic Newton-Schulz iteration of Muon, in the matrix's dtype.
+def orthogonalize(matrices: torch.Tensor, n_steps: int = 5) -> torch.Tensor:
+    """About U V^T of each U S V^T in (N, out, in), by the quintic Newton-Schulz iteration of Muon, in the dtype given.
 
     Singular values end between 0.7 and 1.2, not at 1: the coefficients are the steepest at 0, for few steps.
     """
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = matrix.T if matrix.shape[0] > matrix.shape[1] else matrix  # the smaller Gram matrix
-    x = x / x.norm().clamp(min=1e-7)
+    x = matrices.mT if matrices.shape[1] > matrices.shape[2] else matrices  # the smaller Gram matrix
+    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
     for _ in range(n_steps):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
-    return x.T if matrix.shape[0] > matrix.shape[1] else x
+        gram = x @ x.mT
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.mT if matrices.shape[1] > matrices.shape[2] else x
 
 
 def keep_freed_memory() -> None:
