@@ -2769,18 +2769,22 @@ def other_about_it(facts: dict[str, list[Fact]]) -> tuple[list[list[Turn]], list
         known = [kind for kind in OTHER_ABOUT_IT if country in by_country[kind]]
         orders = [(a, b) for a in known for b in known if a != b]
         for which, (a, b) in enumerate(orders):
-            question = OTHER_ABOUT_IT[b][(number + which) % 3]
-            turns = [by_country[a][country].ask(number + which), (question, by_country[b][country].answer)]
-            (val if which == number % 6 else train).append(turns)
+            is_val = which == number % 6
+            for shift in range(1 if is_val else 3):
+                question = OTHER_ABOUT_IT[b][(number + which + shift) % 3]
+                opening = by_country[a][country].ask(number + which + shift)
+                (val if is_val else train).append([opening, (question, by_country[b][country].answer)])
         # Three turns: the country changes on the way, "its" is the second one.
         if len(known) == 3:
             start = facts["capital"][(3 * number + 20) % len(facts["capital"])]
             middle = by_country["capital"][country]
             last = by_country[("currency", "continent")[number % 2]][country]
             again = wording(SAME_OF_ANOTHER["capital"][number % 3], middle.row)
-            question = OTHER_ABOUT_IT[last.kind][number % 3]
-            turns = [start.ask(number), (again, middle.answer), (question, last.answer)]
-            (val if number % 4 == 3 else train).append(turns)
+            is_val = number % 4 == 3
+            for shift in range(1 if is_val else 3):
+                question = OTHER_ABOUT_IT[last.kind][(number + shift) % 3]
+                turns = [start.ask(number + shift), (again, middle.answer), (question, last.answer)]
+                (val if is_val else train).append(turns)
     return train, val
 
 
