@@ -37,7 +37,7 @@ RESULTS = ROOT / "tests" / "benchmarks" / "results" / "tutorial.json"
 COLUMNS, LINES = 100, 24
 CHAT = ("Who are you?", "What is the capital of Japan?", "And of France?", "Who won the Battle of Waterloo?",
         "What is the meaning of life?")  # fmt: skip
-CHAT_THAT_FAILS = ("Who is the president of France?", "/reset", "What is 2 plus 2?", "/reset",
+CHAT_THAT_FAILS = ("What is the capital of the Moon?", "/reset", "What is the longest river in Asia?", "/reset",
                    "Is water wet?")  # fmt: skip
 COLORS = dict(
     zip(range(30, 38), ("#1d1f21", "#cc6666", "#b5bd68", "#f0c674", "#81a2be", "#b294bb", "#8abeb7", "#c5c8c6"))

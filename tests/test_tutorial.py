@@ -85,6 +85,7 @@ def walk(folder: Path, only: set[int]) -> None:
     if not folder.exists():
         subprocess.run(["git", "clone", "--quiet", ROOT, folder], check=True)
     environment = {**os.environ, "PATH": f"{folder}/.venv/bin:{os.environ['PATH']}", "NO_COLOR": "1"}
+    environment.pop("HF_HUB_OFFLINE", None)  # conftest.py keeps the tests offline; a reader is not
     results = json.loads(RESULTS.read_text(encoding="utf-8"))
     commands = [fence for fence in read_fences(TUTORIAL.read_text(encoding="utf-8")) if fence.kind == "bash"]
     known = {entry["command"]: entry for entry in results["walk"]}
