@@ -497,6 +497,7 @@ def start_worker(*arguments: Any) -> None:
     encoder = Encoder(*arguments)
     if multiprocessing.parent_process():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever a program that calls main has made of it
 
 
 def encode_batch(batch: list[tuple[str, str]]) -> list[tuple]:

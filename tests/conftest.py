@@ -88,7 +88,8 @@ def chatbot(tmp_path_factory, chat_data) -> Path:
     import train
 
     folder = tmp_path_factory.mktemp("checkpoints") / "bot"
-    train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--epochs", "40"])
+    with signals_kept():  # this runs before the fixture of the first test that wants it
+        train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--epochs", "40"])
     return folder
 
 
@@ -110,14 +111,20 @@ def no_process_outlives_its_test(monkeypatch):
         process.wait()
 
 
-@pytest.fixture(autouse=True)
-def signals_as_they_were():
-    """train.main installs signal handlers; a test must not leave them to the next one."""
+@contextlib.contextmanager
+def signals_kept():
+    """train.main installs signal handlers; left to others, they keep processes that are forked later from ending."""
     numbers = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
     before = [signal.getsignal(number) for number in numbers]
     yield
     for number, handler in zip(numbers, before):
         signal.signal(number, handler)
+
+
+@pytest.fixture(autouse=True)
+def signals_as_they_were():
+    with signals_kept():
+        yield
 
 
 def mistake(capsys, main, argv) -> str:
