@@ -609,7 +609,7 @@ FALSE = [  # (what is true, what is not, the check that must see it, what it say
     ("≈ 101 to 152 hours<!--~", "101 to 152 hours<!--~", check_numbers, "has the sign ≈"),
     ("≈ 101 to 152 hours<!--~", "≈ 101 to 153 hours<!--~", check_numbers, "153 is 151.7"),
     (re.compile(r"(?m)^(step +10/\d+ \| loss) [\d.]+"), r"\1 9.8765", check_outputs, "did not print: step      10/"),
-    ("The currency of France is the euro", "It is Charles de Gaulle", check_outputs, "not what was recorded"),
+    ("The longest river in Europe is the Volga", "It is the Yangtze", check_outputs, "not what was recorded"),
     ("n_learned = int(", "n_graded = int(", check_outputs, "train.py does not say this"),
     ("./run_all.sh\n```", "./run_all.sh demo\n```", check_outputs, "this command was not walked"),
     (
