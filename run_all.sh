@@ -70,7 +70,10 @@ demo)
     --eval_every 200 --save_every 100
   trained
   # a fortieth of the training rows tells as much as all of them, in seconds
-  [ data/demo/known.jsonl -nt data/demo/train.jsonl ] || awk 'NR % 40 == 0' data/demo/train.jsonl >data/demo/known.jsonl
+  if ! [ data/demo/known.jsonl -nt data/demo/train.jsonl ]; then
+    awk 'NR % 40 == 0' data/demo/train.jsonl >data/demo/known.jsonl.tmp
+    mv data/demo/known.jsonl.tmp data/demo/known.jsonl
+  fi
   score "test known" data/demo/known.jsonl
   score "test unseen" data/demo/val.jsonl
   score "test strangers" data/sample/strangers.jsonl
