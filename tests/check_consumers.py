@@ -194,16 +194,7 @@ def main() -> int:
             '`pipeline("text-generation")`': run(python, "-c", PIPELINE, folder, NEW_TOKENS, input=lines),
         }
         for dtype in ("f32", "f16"):
-            run(
-                python,
-                ROOT / "docs/export_gguf.py",
-                "--model_dir",
-                folder,
-                "--out",
-                work / "a.gguf",
-                "--dtype",
-                dtype,
-            )
+            run(python, ROOT / "docs/export_gguf.py", "--model_dir", folder, "--out", work / "a.gguf", "--dtype", dtype)
             made = run(python, "-c", LLAMA_CPP, work / "a.gguf", NEW_TOKENS, input=lines)
             answers[f"llama-cpp-python, GGUF in {dtype}"] = made
         found = {tool: ([json.loads(line) for line in out.splitlines()], asked) for tool, out in answers.items()}

@@ -20,20 +20,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as in
 HANG_S = 900  # seconds after which a process counts as hanging: no test may depend on how fast the machine is
 
 # a model and a batch small enough that a run takes a second
-SMALL = [
-    "--cfg",
-    "tiny",
-    "--n_layer",
-    "2",
-    "--n_embd",
-    "64",
-    "--n_head",
-    "2",
-    "--seq_len",
-    "64",
-    "--fp32",
-    "--cpu",
-]
+SMALL = ["--cfg", "tiny", "--n_layer", "2", "--n_embd", "64", "--n_head", "2", "--seq_len", "64", "--fp32", "--cpu"]
 BATCH = ["--batch_size", "4", "--grad_accum", "2", "--lr", "3e-3"]
 
 

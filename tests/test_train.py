@@ -373,8 +373,7 @@ def test_plan_tells_the_epochs_and_warns_beyond_twenty(chat_data, tmp_path, caps
 
 
 @pytest.mark.parametrize(
-    "cfg, parameters",
-    [("small_test", 124_442_112), ("baseline_355m", 354_826_240), ("heavier_420m", 505_407_744)],
+    "cfg, parameters", [("small_test", 124_442_112), ("baseline_355m", 354_826_240), ("heavier_420m", 505_407_744)]
 )
 def test_parameter_counts_are_those_of_the_design(cfg, parameters):
     args = train.build_parser().parse_args(["--model_dir", "unused", "--cfg", cfg])
@@ -428,18 +427,7 @@ def test_patience_ends_the_run_and_the_best_model_is_kept(chat_data, tmp_path):
 def test_other_optimizers_learn_and_resume_exactly(chat_data, tmp_path, optim):
     if optim == "adamw8bit" and metadata.version("bitsandbytes") < "0.50":
         pytest.skip("the 8-bit optimizers of older versions run on GPUs alone")
-    common = [
-        "--data_dir",
-        chat_data,
-        *SMALL,
-        *BATCH,
-        "--optim",
-        optim,
-        "--max_steps",
-        "12",
-        "--save_every",
-        "6",
-    ]
+    common = ["--data_dir", chat_data, *SMALL, *BATCH, "--optim", optim, "--max_steps", "12", "--save_every", "6"]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
         train.main([str(arg) for arg in (*common, "--model_dir", folder)])
@@ -503,18 +491,7 @@ def same_weights(one: Path, other: Path) -> bool:
     )
 
 
-INTERRUPTED = [
-    *SMALL,
-    *BATCH,
-    "--dropout",
-    "0.1",
-    "--max_steps",
-    "60",
-    "--eval_every",
-    "7",
-    "--save_every",
-    "5",
-]
+INTERRUPTED = [*SMALL, *BATCH, "--dropout", "0.1", "--max_steps", "60", "--eval_every", "7", "--save_every", "5"]
 
 
 def pull_the_plug(chat_data: Path, tmp_path: Path, kills: int, seed: int = 0) -> None:
@@ -598,16 +575,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_loses_nothing(chat_data, tmp
     ).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
-        argv = [
-            "train.py",
-            "--data_dir",
-            chat_data,
-            "--model_dir",
-            disk / "run",
-            *INTERRUPTED,
-            "--keep",
-            "50",
-        ]
+        argv = ["train.py", "--data_dir", chat_data, "--model_dir", disk / "run", *INTERRUPTED, "--keep", "50"]
         done = run_script(*argv)
         assert done.returncode == 2, done.stdout + done.stderr
         assert len(done.stderr.strip().splitlines()) == 1 and "is full" in done.stderr
@@ -650,16 +618,7 @@ def test_steps_that_stay_not_finite_end_the_run_with_advice(chat_data, tmp_path,
     plant(monkeypatch, range(4, 1000), lambda loss, _: loss * float("inf"))
     with pytest.raises(SystemExit) as ended:
         train.main(
-            [
-                "--data_dir",
-                str(chat_data),
-                "--model_dir",
-                str(tmp_path / "run"),
-                *SMALL,
-                *BATCH,
-                "--max_steps",
-                "50",
-            ]
+            ["--data_dir", str(chat_data), "--model_dir", str(tmp_path / "run"), *SMALL, *BATCH, "--max_steps", "50"]
         )
     assert ended.value.code == 1
     assert "lower --lr" in capsys.readouterr().err
@@ -743,9 +702,7 @@ def test_each_mistake_ends_in_one_line(chat_data, chatbot, gpt2_folder, tmp_path
     assert "not a model folder" in mistake(capsys, train.main, [*ours, "--init_from", tmp_path])
     assert "hub" in mistake(capsys, train.main, [*ours, "--init_from", "gpt2-medium"])
     assert "--seq_len 64 -> 32" in mistake(
-        capsys,
-        train.main,
-        ["--data_dir", chat_data, "--model_dir", chatbot, *SMALL, *BATCH, "--seq_len", "32"],
+        capsys, train.main, ["--data_dir", chat_data, "--model_dir", chatbot, *SMALL, *BATCH, "--seq_len", "32"]
     )
     assert "did not train" in mistake(capsys, train.main, ["--data_dir", chat_data, "--model_dir", gpt2_folder, *SMALL])
     assert "snapshot" in mistake(capsys, train.main, [*ours, "--resume", tmp_path / "nowhere"])
