@@ -18,6 +18,7 @@ besides: speed, disk, the command line. To understand how a chat becomes trainin
 from __future__ import annotations
 
 import argparse
+import contextlib
 import csv
 import functools
 import glob
@@ -723,12 +724,9 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{run.out} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
         return
     tokenizer = load_what_is_not_local(run)
-    try:
+    with hold(run.out), ExitStack() as stack:
         shutil.rmtree(run.workdir, ignore_errors=True)
-        run.workdir.mkdir(parents=True)
-    except OSError as error:
-        fail(f"--out_dir {run.out}: {error.strerror}; choose a folder that can be written")
-    with ExitStack() as stack:
+        run.workdir.mkdir()
         stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
         result = stream(run, tokenizer)
         card = data_card(result.stats, result.lengths, result.dropped, args.seq_len)
@@ -803,6 +801,55 @@ def fingerprint(path: Path) -> list:
             total.update(block)
             lines += block.count(b"\n")
     return [total.hexdigest(), lines]
+
+
+@contextlib.contextmanager
+def hold(folder: Path) -> Iterator[None]:
+    """Makes the folder and keeps other writers out while the block runs; one line says which process is there already.
+
+    The system takes the lock back however the process ends, SIGKILL included, and no child inherits it; where a kill
+    left the file that carries it, that is in nobody's way. A folder that the block leaves empty goes again.
+    """
+    path, made = folder / ".writer.lock", not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                if os.name == "nt":
+                    import msvcrt
+
+                    os.lseek(file, 1 << 30, os.SEEK_SET)  # what is locked there cannot be read, and the number is at 0
+                    msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+                else:
+                    import fcntl
+
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                os.lseek(file, 0, os.SEEK_SET)
+                owner = os.read(file, 20).decode("ascii", "replace").strip() or "of an unknown number"
+                fail(
+                    f"{folder} is being written by process {owner}; wait until that has ended, or choose another folder"
+                )
+            except OSError:
+                pass  # a file system without locks: better unguarded than not at all
+            if os.fstat(file).st_nlink:
+                break
+            os.close(file)  # its last owner removed it between our two steps
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}; choose a folder that can be written")
+    try:
+        with contextlib.suppress(OSError):  # on a full disk the lock has no name, and holds
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"{os.getpid():<20}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(file)
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def prefer_cache() -> None:

@@ -649,7 +649,7 @@ def test_killed_at_any_time(tmp_path):
         process.send_signal(signal.SIGKILL)
         process.wait()
         if out.exists():
-            left = {name: data for name, data in snapshot(out).items() if not name.startswith("prep.tmp")}
+            left = {name: data for name, data in snapshot(out).items() if not name.startswith(("prep.tmp", ".writer"))}
             assert left.items() <= whole.items()
             assert "manifest.json" not in left or left == whole
     subprocess.run([*command, out], check=True, capture_output=True)
@@ -737,7 +737,7 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, monkeypatch):
         (["--dataset", "good.jsonl", "--train_tokenizer", "100"], "at least 260"),
         (["--dataset", "good.jsonl", "--train_tokenizer", "5000"], "tokens; use --train_tokenizer"),
         (["--dataset", "good.jsonl", "--val_dataset", "nowhere.jsonl"], "nowhere.jsonl"),
-        (["--dataset", "good.jsonl", "--out_dir", "good.jsonl/x"], "--out_dir"),
+        (["--dataset", "good.jsonl", "--out_dir", "good.jsonl/x"], "good.jsonl/x: Not a directory; choose a folder"),
         (["--dataset", "good.jsonl", "--tokenizer", "wrong", "--train_tokenizer", "0"], "--train_tokenizer"),
         (["--dataset", "good.jsonl:0"], "good.jsonl:0"),
     ):
