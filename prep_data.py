@@ -243,7 +243,17 @@ def join_trees(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
         yield places[0], {"message_tree_id": turns}
 
 
+def cell(value: Any) -> Any:
+    """A cell as text, whatever container its table came in: a number is its digits, NaN is empty like null."""
+    if value is None or isinstance(value, (str, list, dict)):
+        return value
+    if isinstance(value, bytes):  # what some writers of Parquet make of text
+        return value.decode("utf-8", "surrogateescape")
+    return str(value) if value == value else None
+
+
 def check_text(value: Any, may_be_empty: bool = False) -> str:
+    value = cell(value)
     if not isinstance(value, str) and value is not None:
         raise Drop("turn is not text")
     if value is None or not (value.strip() or may_be_empty):
@@ -265,8 +275,8 @@ def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -
     if "messages" in columns:
         turns = row[columns["messages"]]
     else:
-        user, context = check_text(row[columns["user"]]), row.get(columns.get("context"))
-        if context is not None and check_text(context, may_be_empty=True).strip():
+        user, context = check_text(row[columns["user"]]), cell(row.get(columns.get("context")))
+        if context is not None and (context := check_text(context, may_be_empty=True)).strip():
             user += "\n\n" + context
         turns = [{"role": "user", "content": user}, {"role": "assistant", "content": row[columns["assistant"]]}]
     if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
@@ -274,7 +284,7 @@ def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -
     system, messages = row.get(columns.get("system", "system")), []
     for turn in turns:
         role = ROLES.get(str(turn.get("role") or turn.get("from")).lower(), "unknown")
-        content = turn.get("value") if turn.get("content") is None else turn["content"]
+        content = turn.get("value") if cell(turn.get("content")) is None else turn["content"]
         if role == "system" and turn is turns[0]:
             system = content
         else:
@@ -284,7 +294,7 @@ def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -
         raise Drop("unknown role")
     if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
         raise Drop("wrong role order" if "assistant" in roles else "no assistant turn")
-    system = "" if system is None else check_text(system, may_be_empty=True)
+    system = "" if cell(system) is None else check_text(system, may_be_empty=True)
     return {"system": system or default_system, "messages": messages}
 
 
@@ -990,4 +1000,5 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        sys.exit("\nprep_data.py: stopped, and nothing was replaced; the same command starts over")
+        print("\nprep_data.py: stopped, and nothing was replaced; the same command starts over", file=sys.stderr)
+        sys.exit(130)

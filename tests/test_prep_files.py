@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+import decimal
 import os
 import signal
 import subprocess
@@ -16,6 +18,31 @@ import prep_data
 
 def pairs(prefix: str, count: int) -> list[dict]:
     return [{"question": f"{prefix}{n}", "answer": f"answer {n}"} for n in range(count)]
+
+
+# ----------------------------------------------------------------------------------------------------------- cells
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (5, "5"),
+        (-0.5, "-0.5"),
+        (10**30, "1" + "0" * 30),
+        (True, "True"),
+        (float("nan"), None),
+        (None, None),
+        ("nan", "nan"),
+        (decimal.Decimal("1.50"), "1.50"),
+        (decimal.Decimal("nan"), None),
+        (datetime.date(2026, 1, 2), "2026-01-02"),
+        ("é".encode(), "é"),
+        (b"\xff", "\udcff"),  # and with that its row is dropped as broken
+        ([5], [5]),
+    ],
+)
+def test_a_cell_is_text(value, text):
+    assert prep_data.cell(value) == text
 
 
 # ------------------------------------------------------------------------------------------- one writer per folder
