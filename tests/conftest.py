@@ -51,10 +51,37 @@ def write_jsonl(path: Path, rows) -> Path:
     return path
 
 
-def run_script(*command: str, **kwargs) -> subprocess.CompletedProcess:
-    """Run one of the project's scripts as a user does and capture what it says."""
+def read_jsonl(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+
+
+def metrics(model_dir: Path, name: str | None = None) -> list:
+    """The rows of a run's metrics.jsonl, or the values of one column."""
+    rows = read_jsonl(model_dir / "metrics.jsonl")
+    return [row[name] for row in rows if name in row] if name else rows
+
+
+# How a test runs a script: `call` in this process, which is quick; `run_script` as a user does; `start_script` to
+# disturb it while it runs. Arguments may be paths and numbers.
+
+
+def call(main, *arguments) -> None:
+    main([str(argument) for argument in arguments])
+
+
+def run_script(*command, **kwargs) -> subprocess.CompletedProcess:
     kwargs = {"cwd": ROOT, "capture_output": True, "text": True, "timeout": HANG_S, **kwargs}
     return subprocess.run([sys.executable, *map(str, command)], **kwargs)
+
+
+def start_script(*command, **kwargs) -> subprocess.Popen:
+    kwargs = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **kwargs}
+    return subprocess.Popen([sys.executable, *map(str, command)], **kwargs)
+
+
+def small_run(data_dir: Path, model_dir: Path, *flags) -> list:
+    """The arguments of a run of train.py that takes seconds."""
+    return ["--data_dir", data_dir, "--model_dir", model_dir, *SMALL, *BATCH, *flags]
 
 
 @pytest.fixture(scope="session")
@@ -64,8 +91,8 @@ def chat_data(tmp_path_factory) -> Path:
 
     folder = tmp_path_factory.mktemp("data")
     source = write_jsonl(folder / "source.jsonl", conversations())
-    prep_data.main(["--dataset", str(source), "--out_dir", str(folder / "out"), "--train_tokenizer", "400",
-                    "--val_fraction", "0.1", "--seq_len", "64"])  # fmt: skip
+    flags = ["--train_tokenizer", 400, "--val_fraction", 0.1, "--seq_len", 64]
+    call(prep_data.main, "--dataset", source, "--out_dir", folder / "out", *flags)
     return folder / "out"
 
 
@@ -76,7 +103,7 @@ def chatbot(tmp_path_factory, chat_data) -> Path:
 
     folder = tmp_path_factory.mktemp("checkpoints") / "bot"
     with signals_kept():  # this runs before the fixture of the first test that wants it
-        train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--epochs", "40"])
+        call(train.main, *small_run(chat_data, folder, "--epochs", 40))
     return folder
 
 
@@ -117,7 +144,7 @@ def signals_as_they_were():
 def mistake(capsys, main, argv) -> str:
     """Run `main(argv)`, which must end in exit code 2 with one line; returns the line."""
     with pytest.raises(SystemExit) as ended:
-        main([str(arg) for arg in argv])
+        call(main, *argv)
     lines = capsys.readouterr().err.strip().splitlines()
     assert ended.value.code == 2
     assert len(lines) == 1, lines

@@ -10,7 +10,6 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from importlib import metadata
 from pathlib import Path
@@ -20,7 +19,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from conftest import BATCH, ROOT, SMALL, mistake, run_script
+from conftest import BATCH, SMALL, call, metrics, mistake, run_script, small_run, start_script
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
@@ -138,8 +137,7 @@ def test_the_path_of_a_gpu_gives_the_same_gradient_and_compiles_once(checkpointi
 
 
 def test_what_needs_a_gpu_is_left_out_with_a_word(chat_data, capsys):
-    flags = ["--use_flash_attn", "--compile", "--dry_run"]
-    train.main(["--data_dir", str(chat_data), "--model_dir", "unused", *SMALL, *BATCH, *flags])
+    call(train.main, *small_run(chat_data, "unused", "--use_flash_attn", "--compile", "--dry_run"))
     said = capsys.readouterr().out
     assert "--use_flash_attn needs a CUDA GPU" in said and "--compile needs a CUDA GPU" in said
 
@@ -184,19 +182,18 @@ LAUNCH = ["-m", "accelerate.commands.launch", "--num_processes", "2", "--num_mac
     ids=["ddp", "fsdp"],
 )  # fmt: skip
 def test_two_processes_train_the_same_model_as_one_and_either_goes_on_for_the_other(chat_data, tmp_path, launch):
-    command = ["--data_dir", chat_data, *SMALL, *BATCH, "--batch_size", "2", "--grad_accum", "4", "--max_steps", "4",
-               "--save_every", "2", "--log_every", "1"]  # fmt: skip
+    flags = ["--batch_size", 2, "--grad_accum", 4, "--max_steps", 4, "--save_every", 2, "--log_every", 1]
     one, two = tmp_path / "one", tmp_path / "two"
 
     def run(processes: int, folder: Path) -> None:
+        command = small_run(chat_data, folder, *flags)
         if processes == 1:
-            return train.main([str(arg) for arg in (*command, "--model_dir", folder)])
-        environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-        done = run_script(*launch, *command, "--model_dir", folder, env=environment)
+            return call(train.main, *command)
+        done = run_script(*launch, *command, env={**os.environ, "OMP_NUM_THREADS": "1"})
         assert done.returncode == 0, done.stderr
 
     def same_end(folder: Path) -> None:
-        losses = [[row["loss"] for row in metrics(end) if "loss" in row] for end in (one, folder)]
+        losses = [metrics(end, "loss") for end in (one, folder)]
         assert losses[0] == pytest.approx(losses[1], rel=1e-5)
         weights = [load_file(end / "step-000004" / "model.safetensors") for end in (one, folder)]
         for name, weight in weights[0].items():
@@ -218,7 +215,7 @@ def test_isolation_check_refuses_attention_that_leaks(chat_data, tmp_path, capsy
         return self.model.base_model(input_ids, position_ids=position_ids, use_cache=True).last_hidden_state
 
     monkeypatch.setattr(train.NextTokenLoss, "hidden_states", leaking)
-    argv = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", *SMALL, *BATCH, "--attn", "sdpa"]
+    argv = small_run(chat_data, tmp_path / "run", "--attn", "sdpa")
     assert "see one another" in mistake(capsys, train.main, argv)
 
 
@@ -245,10 +242,6 @@ def test_a_conversation_is_cut_after_a_complete_answer_and_text_is_split(tmp_pat
 
 
 # --- a run, its numbers and its folder ----------------------------------------------------------------------
-
-
-def metrics(folder: Path) -> list[dict]:
-    return [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
 
 
 def test_the_folder_is_a_chatbot_for_any_hugging_face_tool(chatbot):
@@ -295,8 +288,8 @@ def test_overfits_one_batch(chat_data, tmp_path):
     shutil.copytree(chat_data, few)
     lines = (few / "train_tokenized.jsonl").read_text().splitlines()[:8]
     (few / "train_tokenized.jsonl").write_text("\n".join(lines) + "\n")
-    train.main(["--data_dir", str(few), "--model_dir", str(tmp_path / "run"), *SMALL, *BATCH, "--max_steps", "150"])
-    assert [row["loss"] for row in metrics(tmp_path / "run") if "loss" in row][-1] < 0.01
+    call(train.main, *small_run(few, tmp_path / "run", "--max_steps", 150))
+    assert metrics(tmp_path / "run", "loss")[-1] < 0.01
 
 
 @pytest.mark.parametrize(
@@ -313,61 +306,33 @@ def test_the_precision_of_a_run_is_measured_once(tmp_path, monkeypatch, fastest,
 
 
 def test_first_ten_losses_are_pinned(chat_data, tmp_path):
-    argv = [
-        "--data_dir",
-        chat_data,
-        "--model_dir",
-        tmp_path / "run",
-        *SMALL,
-        *BATCH,
-        "--max_steps",
-        "10",
-        "--log_every",
-        "1",
-    ]
-    train.main([str(arg) for arg in argv])
-    losses = [row["loss"] for row in metrics(tmp_path / "run") if "loss" in row]
+    call(train.main, *small_run(chat_data, tmp_path / "run", "--max_steps", 10, "--log_every", 1))
     pinned = [6.0355, 5.5215, 5.2383, 5.0193, 4.8535, 4.7873, 4.6358, 4.6207, 4.5036, 4.4367]
-    assert losses == pytest.approx(pinned, rel=2e-3)
+    assert metrics(tmp_path / "run", "loss") == pytest.approx(pinned, rel=2e-3)
 
 
 def test_memory_prediction_follows_the_flags(chat_data, capsys):
-    def predicted(*flags: str) -> float:
-        train.main(
-            [
-                "--data_dir",
-                str(chat_data),
-                "--model_dir",
-                "unused",
-                *SMALL,
-                "--grad_accum",
-                "2",
-                "--n_embd",
-                "384",
-                "--dry_run",
-                *flags,
-            ]
-        )
+    def predicted(*flags) -> float:
+        shape = ["--n_embd", 384, "--seq_len", 512, "--batch_size", 4, "--vram_gb", 16]
+        call(train.main, *small_run(chat_data, "unused", *shape, "--dry_run", *flags))
         return float(re.search(r"= ([\d.]+) GiB predicted peak, fits 16 GiB", capsys.readouterr().out).group(1))
 
-    base = predicted("--vram_gb", "16", "--seq_len", "512", "--batch_size", "4")
+    base = predicted()
     weights = 4 * 3.9e6 / 2**30
     assert base > 4 * weights, "weights, gradients and two moments"
-    assert predicted("--vram_gb", "16", "--seq_len", "512", "--batch_size", "2") < base
-    assert (
-        predicted("--vram_gb", "16", "--seq_len", "512", "--batch_size", "4", "--grad_checkpointing", "on") < 0.9 * base
-    )
-    assert predicted("--vram_gb", "16", "--seq_len", "512", "--batch_size", "4", "--optim", "adamw8bit") < base
+    assert predicted("--batch_size", 2) < base
+    assert predicted("--grad_checkpointing", "on") < 0.9 * base
+    assert predicted("--optim", "adamw8bit") < base
 
 
 def test_plan_tells_the_epochs_and_warns_beyond_twenty(chat_data, tmp_path, capsys):
-    argv = ["--data_dir", str(chat_data), "--model_dir", str(tmp_path / "run"), *SMALL, *BATCH, "--dry_run"]
-    train.main([*argv, "--max_steps", "10000"])
+    argv = small_run(chat_data, tmp_path / "run", "--dry_run")
+    call(train.main, *argv, "--max_steps", 10000)
     said = capsys.readouterr().out
     n_rows = int(re.search(r"in (\d+) rows of 64", said).group(1))
     assert f"10,000 steps = {10000 * 8 / n_rows:,.1f} epochs" in said
     assert "warning" in said
-    train.main([*argv, "--epochs", "3"])
+    call(train.main, *argv, "--epochs", 3)
     assert "warning" not in capsys.readouterr().out
     assert not (tmp_path / "run").exists(), "a dry run writes nothing"
 
@@ -392,30 +357,17 @@ def test_learning_rate_rises_falls_and_ends_at_its_floor(schedule):
 
 def test_max_hours_ends_in_time_with_the_learning_rate_down(chat_data, tmp_path):
     began = time.perf_counter()
-    argv = [
-        "--data_dir",
-        chat_data,
-        "--model_dir",
-        tmp_path / "run",
-        *SMALL,
-        *BATCH,
-        "--max_hours",
-        "0.003",
-        "--log_every",
-        "1",
-    ]
-    train.main([str(arg) for arg in argv])
+    call(train.main, *small_run(chat_data, tmp_path / "run", "--max_hours", 0.003, "--log_every", 1))
     took = time.perf_counter() - began
     assert 0.003 * 3600 * 0.9 < took < 0.003 * 3600 * 1.1 + 4, "loading the data comes on top"
-    rates = [row["lr"] for row in metrics(tmp_path / "run") if "lr" in row]
+    rates = metrics(tmp_path / "run", "lr")
     assert rates[-1] == pytest.approx(3e-4, rel=0.05) and max(rates) == pytest.approx(3e-3, rel=0.05)
 
 
 def test_patience_ends_the_run_and_the_best_model_is_kept(chat_data, tmp_path):
     folder = tmp_path / "run"
-    argv = ["--data_dir", chat_data, "--model_dir", folder, *SMALL, *BATCH, "--lr", "0.5", "--max_steps", "1000",
-            "--eval_every", "3", "--patience", "2"]  # fmt: skip
-    train.main([str(arg) for arg in argv])
+    flags = ["--lr", 0.5, "--max_steps", 1000, "--eval_every", 3, "--patience", 2]
+    call(train.main, *small_run(chat_data, folder, *flags))
     evaluations = [row for row in metrics(folder) if "val_loss" in row]
     best = min(range(len(evaluations)), key=lambda i: evaluations[i]["val_loss"])
     assert len(evaluations) == best + 3
@@ -427,14 +379,14 @@ def test_patience_ends_the_run_and_the_best_model_is_kept(chat_data, tmp_path):
 def test_other_optimizers_learn_and_resume_exactly(chat_data, tmp_path, optim):
     if optim == "adamw8bit" and metadata.version("bitsandbytes") < "0.50":
         pytest.skip("the 8-bit optimizers of older versions run on GPUs alone")
-    common = ["--data_dir", chat_data, *SMALL, *BATCH, "--optim", optim, "--max_steps", "12", "--save_every", "6"]
+    flags = ["--optim", optim, "--max_steps", 12, "--save_every", 6]
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     for folder in (whole, cut):
-        train.main([str(arg) for arg in (*common, "--model_dir", folder)])
+        call(train.main, *small_run(chat_data, folder, *flags))
     shutil.rmtree(cut / "step-000012")
-    train.main([str(arg) for arg in (*common, "--model_dir", cut)])
+    call(train.main, *small_run(chat_data, cut, *flags))
     assert same_weights(whole, cut)
-    losses = [row["val_loss"] for row in metrics(whole) if "val_loss" in row]
+    losses = metrics(whole, "val_loss")
     assert losses[-1] < 0.8 * losses[0]
 
 
@@ -461,21 +413,8 @@ def test_muon_sees_q_k_and_v_one_by_one_and_steps_as_torchs_own(iterate_in, tole
 
 def test_llama_trains_and_loads(chat_data, tmp_path):
     folder = tmp_path / "run"
-    train.main(
-        [
-            "--data_dir",
-            str(chat_data),
-            "--model_dir",
-            str(folder),
-            *SMALL,
-            *BATCH,
-            "--arch",
-            "llama",
-            "--max_steps",
-            "30",
-        ]
-    )
-    losses = [row["val_loss"] for row in metrics(folder) if "val_loss" in row]
+    call(train.main, *small_run(chat_data, folder, "--arch", "llama", "--max_steps", 30))
+    losses = metrics(folder, "val_loss")
     assert losses[-1] < 0.8 * losses[0]
     assert AutoModelForCausalLM.from_pretrained(folder).config.model_type == "llama"
 
@@ -491,17 +430,17 @@ def same_weights(one: Path, other: Path) -> bool:
     )
 
 
-INTERRUPTED = [*SMALL, *BATCH, "--dropout", "0.1", "--max_steps", "60", "--eval_every", "7", "--save_every", "5"]
+INTERRUPTED = ["--dropout", 0.1, "--max_steps", 60, "--eval_every", 7, "--save_every", 5]
 
 
 def pull_the_plug(chat_data: Path, tmp_path: Path, kills: int, seed: int = 0) -> None:
     """Kill a run `kills` times at random instants, resume it each time, and compare the end with an undisturbed run."""
     undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
-    train.main(["--data_dir", str(chat_data), "--model_dir", str(undisturbed), *INTERRUPTED])
-    command = [sys.executable, "train.py", "--data_dir", chat_data, "--model_dir", folder, *INTERRUPTED]
+    call(train.main, *small_run(chat_data, undisturbed, *INTERRUPTED))
+    command = ["train.py", *small_run(chat_data, folder, *INTERRUPTED)]
     rng, steps_seen = random.Random(seed), set()
     for _ in range(kills):
-        process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        process = start_script(*command, stderr=subprocess.STDOUT)
         for line in process.stdout:  # wait until it trains, then a moment more
             if "ready after" in line:
                 break
@@ -511,13 +450,12 @@ def pull_the_plug(chat_data: Path, tmp_path: Path, kills: int, seed: int = 0) ->
         if folder.exists():
             AutoModelForCausalLM.from_pretrained(folder)
             steps_seen.add(train.snapshots(folder)[0].name if train.snapshots(folder) else None)
-    done = run_script(*command[1:])
+    done = run_script(*command)
     assert done.returncode == 0, done.stdout + done.stderr
     assert same_weights(undisturbed, folder)
-    strip = [{k: v for k, v in row.items() if k not in ("tokens_per_s", "mfu")} for row in metrics(folder)[1:]]
-    assert strip == [
-        {k: v for k, v in row.items() if k not in ("tokens_per_s", "mfu")} for row in metrics(undisturbed)[1:]
-    ]
+    timed = {"tokens_per_s": 0, "mfu": 0}
+    ends = [[{**row, **timed} for row in metrics(end)[1:]] for end in (folder, undisturbed)]
+    assert ends[0] == ends[1]
     print(f"{kills} kills, newest snapshots seen: {sorted(map(str, steps_seen))}")
 
 
@@ -533,7 +471,7 @@ def test_killed_a_hundred_times(chat_data, tmp_path):
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_the_same_command_goes_on(chat_data, tmp_path, capsys, monkeypatch, number):
     folder = tmp_path / "run"
-    argv = ["--data_dir", str(chat_data), "--model_dir", str(folder), *INTERRUPTED]
+    argv = small_run(chat_data, folder, *INTERRUPTED)
     steps = iter(range(1000))
     original = train.training_step
 
@@ -543,25 +481,25 @@ def test_a_signal_saves_and_the_same_command_goes_on(chat_data, tmp_path, capsys
         return original(*args, **kwargs)
 
     monkeypatch.setattr(train, "training_step", interrupt_at_step_9)
-    train.main(argv)
+    call(train.main, *argv)
     said = capsys.readouterr().out
     assert "saved at step 10" in said and f"python train.py --data_dir {chat_data}" in said
     monkeypatch.setattr(train, "training_step", original)
-    train.main(argv)
+    call(train.main, *argv)
     said = capsys.readouterr().out
     assert "step-000010" in said and "done: 60 steps" in said
-    train.main(argv)
+    call(train.main, *argv)
     assert "done: 60 steps" in capsys.readouterr().out, "a finished run only says so"
 
 
 def test_a_damaged_snapshot_is_passed_over(chat_data, tmp_path, capsys):
-    argv = ["--data_dir", str(chat_data), "--model_dir", str(tmp_path / "run"), *INTERRUPTED]
-    train.main(argv)
+    argv = small_run(chat_data, tmp_path / "run", *INTERRUPTED)
+    call(train.main, *argv)
     reference = (tmp_path / "run" / "step-000060" / "model.safetensors").read_bytes()
     capsys.readouterr()
     damaged = tmp_path / "run" / "step-000060" / "model.safetensors"
     damaged.write_bytes(reference[:-1] + bytes([reference[-1] ^ 1]))
-    train.main(argv)
+    call(train.main, *argv)
     said = capsys.readouterr().out
     assert "step-000060 is damaged" in said and "from " + str(tmp_path / "run" / "step-000055") in said
     assert damaged.read_bytes() == reference
@@ -575,7 +513,7 @@ def test_a_full_disk_ends_the_run_with_one_line_and_loses_nothing(chat_data, tmp
     ).returncode:
         pytest.skip("mounting a small disk needs root")
     try:
-        argv = ["train.py", "--data_dir", chat_data, "--model_dir", disk / "run", *INTERRUPTED, "--keep", "50"]
+        argv = ["train.py", *small_run(chat_data, disk / "run", *INTERRUPTED, "--keep", 50)]
         done = run_script(*argv)
         assert done.returncode == 2, done.stdout + done.stderr
         assert len(done.stderr.strip().splitlines()) == 1 and "is full" in done.stderr
@@ -606,7 +544,7 @@ def plant(monkeypatch, at_calls, disturb) -> None:
 def test_a_step_that_is_not_finite_is_skipped_and_kept_for_a_look(chat_data, tmp_path, capsys, monkeypatch):
     plant(monkeypatch, {8}, lambda loss, _: loss * float("nan"))  # step 4 of two micro-batches
     folder = tmp_path / "run"
-    train.main(["--data_dir", str(chat_data), "--model_dir", str(folder), *SMALL, *BATCH, "--max_steps", "12"])
+    call(train.main, *small_run(chat_data, folder, "--max_steps", 12))
     said = capsys.readouterr().out
     assert "step 4 skipped" in said and "1 steps skipped" in said
     kept = json.loads((folder / "bad-step-000004.json").read_text())
@@ -617,16 +555,14 @@ def test_a_step_that_is_not_finite_is_skipped_and_kept_for_a_look(chat_data, tmp
 def test_steps_that_stay_not_finite_end_the_run_with_advice(chat_data, tmp_path, capsys, monkeypatch):
     plant(monkeypatch, range(4, 1000), lambda loss, _: loss * float("inf"))
     with pytest.raises(SystemExit) as ended:
-        train.main(
-            ["--data_dir", str(chat_data), "--model_dir", str(tmp_path / "run"), *SMALL, *BATCH, "--max_steps", "50"]
-        )
+        call(train.main, *small_run(chat_data, tmp_path / "run", "--max_steps", 50))
     assert ended.value.code == 1
     assert "lower --lr" in capsys.readouterr().err
 
 
 def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(chat_data, tmp_path, capsys, monkeypatch):
-    argv = ["--data_dir", str(chat_data), *SMALL, *BATCH, "--max_steps", "6", "--log_every", "1"]
-    train.main([*argv, "--model_dir", str(tmp_path / "calm")])
+    flags = ["--max_steps", 6, "--log_every", 1]
+    call(train.main, *small_run(chat_data, tmp_path / "calm", *flags))
 
     def too_large(loss, batch):
         if len(batch["input_ids"]) > 2:
@@ -634,13 +570,13 @@ def test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else(chat_data
         return loss
 
     plant(monkeypatch, range(5, 10**6), too_large)
-    train.main([*argv, "--model_dir", str(tmp_path / "tight")])
+    call(train.main, *small_run(chat_data, tmp_path / "tight", *flags))
     assert "from here 2 rows x 4" in capsys.readouterr().out
-    losses = [[row["loss"] for row in metrics(tmp_path / name) if "loss" in row] for name in ("calm", "tight")]
+    losses = [metrics(tmp_path / name, "loss") for name in ("calm", "tight")]
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
 
     plant(monkeypatch, range(10**6), lambda loss, batch: too_large(loss, {"input_ids": [0] * 3}))
-    message = mistake(capsys, train.main, [*argv, "--model_dir", tmp_path / "hopeless"])
+    message = mistake(capsys, train.main, small_run(chat_data, tmp_path / "hopeless", *flags))
     assert "--grad_checkpointing on" in message
 
 
@@ -678,34 +614,33 @@ def test_role_tokens_hardly_change_the_perplexity_of_plain_text(tmp_path):
 
 
 def test_training_goes_on_from_a_folder(chatbot, chat_data, tmp_path):
-    argv = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", "--init_from", chatbot, *BATCH, "--seq_len", "64",
-            "--cpu", "--fp32", "--max_steps", "1"]  # fmt: skip
-    train.main([str(arg) for arg in argv])
-    before = min(row["val_loss"] for row in metrics(chatbot) if "val_loss" in row)
-    assert metrics(tmp_path / "run")[1]["val_loss"] == pytest.approx(before, rel=1e-5)
+    argv = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", "--init_from", chatbot, *BATCH, "--seq_len", 64]
+    call(train.main, *argv, "--cpu", "--fp32", "--max_steps", 1)
+    before = min(metrics(chatbot, "val_loss"))
+    assert metrics(tmp_path / "run", "val_loss")[0] == pytest.approx(before, rel=1e-5)
 
 
 # --- mistakes -----------------------------------------------------------------------------------------------
 
 
 def test_each_mistake_ends_in_one_line(chat_data, chatbot, gpt2_folder, tmp_path, capsys):
-    ours = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", *SMALL]
-    assert "prep_data.py" in mistake(
-        capsys, train.main, ["--data_dir", tmp_path / "none", "--model_dir", tmp_path / "m"]
-    )
-    assert "--cfg" in mistake(capsys, train.main, ["--model_dir", "m", "--cfg", "gigantic"])
-    assert "--fp16" in mistake(capsys, train.main, ["--model_dir", "m", "--bf16", "--fp16"])
-    assert "CUDA" in mistake(capsys, train.main, ["--data_dir", chat_data, "--model_dir", "m", "--fp16", "--cpu"])
-    assert "--n_head" in mistake(capsys, train.main, [*ours, "--n_head", "5"])
-    assert "--n_layer" in mistake(capsys, train.main, [*ours, "--n_layer", "0"])
-    assert "64 positions" in mistake(capsys, train.main, [*ours, "--init_from", gpt2_folder, "--seq_len", "128"])
-    assert "not a model folder" in mistake(capsys, train.main, [*ours, "--init_from", tmp_path])
-    assert "hub" in mistake(capsys, train.main, [*ours, "--init_from", "gpt2-medium"])
-    assert "--seq_len 64 -> 32" in mistake(
-        capsys, train.main, ["--data_dir", chat_data, "--model_dir", chatbot, *SMALL, *BATCH, "--seq_len", "32"]
-    )
-    assert "did not train" in mistake(capsys, train.main, ["--data_dir", chat_data, "--model_dir", gpt2_folder, *SMALL])
-    assert "snapshot" in mistake(capsys, train.main, [*ours, "--resume", tmp_path / "nowhere"])
+    ours = small_run(chat_data, tmp_path / "run")
+    mistakes = [
+        ("prep_data.py", small_run(tmp_path / "none", tmp_path / "m")),
+        ("--cfg", ["--model_dir", "m", "--cfg", "gigantic"]),
+        ("--fp16", ["--model_dir", "m", "--bf16", "--fp16"]),
+        ("CUDA", ["--data_dir", chat_data, "--model_dir", "m", "--fp16", "--cpu"]),
+        ("--n_head", [*ours, "--n_head", 5]),
+        ("--n_layer", [*ours, "--n_layer", 0]),
+        ("64 positions", [*ours, "--init_from", gpt2_folder, "--seq_len", 128]),
+        ("not a model folder", [*ours, "--init_from", tmp_path]),
+        ("hub", [*ours, "--init_from", "gpt2-medium"]),
+        ("--seq_len 64 -> 32", small_run(chat_data, chatbot, "--seq_len", 32)),
+        ("did not train", small_run(chat_data, gpt2_folder)),
+        ("snapshot", [*ours, "--resume", tmp_path / "nowhere"]),
+    ]
+    for says, argv in mistakes:
+        assert says in mistake(capsys, train.main, argv)
     assert not (tmp_path / "run").exists()
 
     broken = tmp_path / "broken"
@@ -719,11 +654,8 @@ def test_each_mistake_ends_in_one_line(chat_data, chatbot, gpt2_folder, tmp_path
         '{"input_ids": [], "labels": []}',
     ):
         (broken / "train_tokenized.jsonl").write_text("\n".join([*lines[:2], bad, *lines[2:]]))
-        message = mistake(capsys, train.main, ["--data_dir", broken, "--model_dir", tmp_path / "run", *SMALL])
-        assert "train_tokenized.jsonl:3:" in message
+        assert "train_tokenized.jsonl:3:" in mistake(capsys, train.main, small_run(broken, tmp_path / "run"))
     (broken / "train_tokenized.jsonl").write_text('{"input_ids": [1, 2], "labels": [-100, -100]}\n')
-    assert "supervised" in mistake(capsys, train.main, ["--data_dir", broken, "--model_dir", tmp_path / "run", *SMALL])
+    assert "supervised" in mistake(capsys, train.main, small_run(broken, tmp_path / "run"))
     (broken / "manifest.json").unlink()
-    assert "not complete" in mistake(
-        capsys, train.main, ["--data_dir", broken, "--model_dir", tmp_path / "run", *SMALL]
-    )
+    assert "not complete" in mistake(capsys, train.main, small_run(broken, tmp_path / "run"))
