@@ -90,7 +90,7 @@ ROLES = dict.fromkeys(("user", "human", "prompter", "customer"), "user")
 ROLES.update(dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "bard", "bing", "ai"), "assistant"))
 ROLES.update(system="system", developer="system")
 DATA_FILE = re.compile(r"(?!manifest\.json|.*_tokenized\.).+(\.parquet|\.(jsonl?|csv)(\.gz|\.zst)?)")
-SPLIT = re.compile(r"(?:(train)|validation|valid|val|dev|test)(_[A-Za-z]+)?([-.].*)?")
+SPLIT = re.compile(r"(?:(train(?:ing)?)|val(?:id(?:ation)?)?|dev|test|eval(?:uation)?|held_?out)(_[A-Za-z]+)?([-.].*)?")
 # What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
 PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
 OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
@@ -112,6 +112,7 @@ class Source:
     weight: float | None
     parts: dict[str, Any]
     rows: Counter = field(default_factory=Counter)  # "train read", "train clean" and so on
+    taken: str = ""  # the splits of a hub data set that are read, in words
 
 
 def part_of(name: str) -> str:
@@ -149,14 +150,28 @@ def load_hub(source: Source, args: argparse.Namespace) -> None:
     try:
         sets = load_dataset(source.name, args.config, revision=args.revision, streaming=args.streaming)
     except Exception as error:  # of many kinds, and none is a fault of this script
-        fail(f"{source.name}: {error}; check the id, --config and the network, or give a local file")
-    train = args.split or next(name for name in ("train", "train_sft", *sets) if name in sets)
+        while error.__cause__ is not None:  # the outermost only says that something failed
+            error = error.__cause__
+        mend = "check the id, --config and the network, or give a local file"
+        if "column" in str(error):
+            mend = "its files differ: fetch them, and give those that belong together to --dataset"
+        fail(f"{source.name}: {str(error)[:400]}; {mend}")
+    train = args.split or train_split(list(sets))
     if train not in sets:
-        fail(f"{source.name}: no split {train}; --split takes one of {', '.join(sets)}")
-    source.parts["train"] = sets[train]
+        wrong = f"no split {train}" if train else "no split is plainly the one to train on"
+        fail(f"{source.name}: {wrong}; --split takes one of {', '.join(sorted(sets))}")
+    source.parts["train"], source.taken = sets[train], f"split {train} of {', '.join(sorted(sets))}"
     for name in sets:  # train_sft goes with test_sft; a --split that was asked for stands alone
-        if not args.split and part_of(name) == "val" and name.endswith(train[len("train") :]):
-            source.parts.setdefault("val", sets[name])
+        belongs = part_of(name) == "val" and name.endswith(train[len("train") :]) and train.startswith("train")
+        if belongs and not args.split and "val" not in source.parts:
+            source.parts["val"], source.taken = sets[name], f"{source.taken}; {name} is for validation"
+
+
+def train_split(names: list[str]) -> str:
+    """The split that is plainly the one to train on, else ''. An only split is, unless it is called test or the like."""
+    plain = [name for name in names if part_of(name) == "train"]
+    best = [name for name in ("train", "train_sft") if name in names] or (plain if len(plain) == 1 else [])
+    return (best or [name for name in names if len(names) == 1 and part_of(name) != "val"] or [""])[0]
 
 
 def read_file(path: Path) -> Iterator[tuple[int, Any]]:
@@ -307,24 +322,41 @@ def digest(text: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little")
 
 
-def check_new(row: dict, line: str, part: str, seen: Seen) -> int:
-    """The digest of a row's first user turn; Drop when its user turns occurred before, or in validation."""
-    users = [turn["content"] for turn in row.get("messages", ())[::2]] or [row["text"]]
-    users = [PROSE.sub(" ", unicodedata.normalize("NFKC", user).casefold()).strip() or user for user in users]
-    exact, turns = digest(line), digest("\0".join(users))
-    # One set holds both parts: validation's turns are kept with their last bit turned, so as to tell where they occurred.
-    turns_in_val = turns ^ 1
-    if part == "train" and turns_in_val in seen:  # else validation would measure what was learned by heart
+def plain(text: str) -> str:
+    """A text without what near duplicates may differ in: case, space, the punctuation of prose."""
+    return PROSE.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip() or text
+
+
+plain_system = functools.lru_cache(16)(plain)  # the same in most rows
+
+
+def keys_of(row: dict, line: str) -> tuple[int, int, int]:
+    """Digests of a row, from coarse to fine: of system and first question, of the whole prompt, of all of it."""
+    if "text" in row:
+        return (digest(plain(row["text"])),) * 2 + (digest(line),)
+    prompt = [plain_system(row["system"]), *(plain(turn["content"]) for turn in row["messages"][:-1])]
+    first = digest("\0".join(prompt[:2]))
+    return first, first if len(prompt) == 2 else digest("\0".join(prompt)), digest(line)
+
+
+def check_new(keys: tuple[int, int, int], part: str, seen: Seen, duplicates: str = "drop") -> None:
+    """Drops what occurred before or in validation: a prompt, or with --duplicates keep the whole row in validation."""
+    _, prompt, exact = keys
+    # One set holds both parts: validation's keys are kept with their last bit turned, so as to tell where they occurred.
+    key = prompt if duplicates == "drop" else exact
+    key_in_val = key ^ 1
+    if part != "val" and key_in_val in seen:  # else validation would measure what was learned by heart
         raise Drop("also in validation")
-    if turns in seen or turns_in_val in seen:
+    if duplicates == "drop" and (key in seen or key_in_val in seen):
         raise Drop("exact duplicate" if exact in seen else "near duplicate")
-    seen.add(exact)
-    seen.add(turns if part == "train" else turns_in_val)
-    return digest(users[0])
+    if duplicates == "drop":
+        seen.add(exact)
+    if duplicates == "drop" or part == "val":
+        seen.add(key_in_val if part == "val" else key)
 
 
 def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argparse.Namespace) -> Iterator[tuple]:
-    """(digest of the first user turn, row as JSON) of every good row; the others are counted by reason."""
+    """(keys, row as JSON) of every good row; the others are counted by reason."""
     file = None
     for place, row in join_trees(read(source, part)):
         source.rows[f"{part} read"] += 1
@@ -336,7 +368,8 @@ def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argpars
                 raise Drop("malformed line")
             row = convert(row, args.formats, args.system)
             line = json.dumps(row, ensure_ascii=False)
-            first = check_new(row, line, part, seen)
+            keys = keys_of(row, line)
+            check_new(keys, part, seen, args.duplicates)
         except UnicodeEncodeError:
             dropped["broken encoding"] += 1
         except Drop as reason:
@@ -349,7 +382,7 @@ def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argpars
                 )
         else:
             source.rows[f"{part} clean"] += 1
-            yield first, line
+            yield keys, line
     if not source.rows[f"{part} read"]:
         fail(f"{source.name}: holds no rows; check the file")
 
@@ -370,13 +403,21 @@ def mix(sources: list[Source], rows: list[Iterator]) -> Iterator:
             return
 
 
-def split(rows: Iterable[tuple[int, str]], fraction: float, seed: int) -> Iterator[tuple[str, str]]:
-    """(train or val, row), drawn from the first user turn: rows that share it stay together. The very first turn
-    is always validation, so that a small set has some."""
-    always = None
-    for first, line in rows:
-        always = first if always is None else always
-        yield "val" if first == always or digest(f"{seed} {first}") / 2**64 < fraction else "train", line
+def split(rows: Iterable[tuple], fraction: float, seed: int) -> Iterator[tuple]:
+    """(part, keys, ...) with train or val where part is still "", drawn by the first question: rows that share it stay
+    together. The very first is always validation, so that a small set has some; where it is the first question of most
+    rows at the start, whole prompts are drawn, or whole rows, or pieces of a text."""
+    rows = iter(rows)
+    head = list(itertools.islice(rows, 300))
+    open_rows = [(*keys, digest(line)) for part, keys, line, *_ in head if not part]
+    level = next((i for i, keys in enumerate(zip(*open_rows)) if 2 * keys.count(keys[0]) <= len(keys)), None)
+    always = None if level is None else open_rows[0][level]
+    for part, keys, line, *rest in itertools.chain(head, rows):
+        if not part:
+            key = digest(line) if level == 3 else keys[level or 0]
+            held_out = key == always or (level is not None and digest(f"{seed} {key}") / 2**64 < fraction)
+            part = "val" if held_out else "train"
+        yield part, keys, line, *rest
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -477,10 +518,10 @@ class Encoder:
             yield {"text": self.tokenizer.decode(ids[start:end], skip_special_tokens=True)}, ids[start:end]
             start = end
 
-    def __call__(self, batch: list[tuple[str, str]]) -> list[tuple]:
-        """(part, row as JSON, ids and labels as JSON, counts) of each row, or (part, "", reason, {}) of a drop."""
+    def __call__(self, batch: list[tuple[Any, str]]) -> list[tuple]:
+        """(tag, row as JSON, ids and labels as JSON, counts) of each (tag, row), or (tag, "", reason, {}) of a drop."""
         result = []
-        for part, line in batch:
+        for tag, line in batch:
             row = json.loads(line)
             ids = self.encode(self.render(row))
             long = len(ids) > self.args.seq_len
@@ -497,9 +538,9 @@ class Encoder:
                     )
                     counts = {"rows": 1, "turns": ids.count(self.eos), "tokens": len(ids), "truncated": int(long)}
                     counts["supervised"] = sum(size for learned, size, _ in texts if learned)
-                    result.append((part, line, tokens, counts))
+                    result.append((tag, line, tokens, counts))
             except Drop as reason:
-                result.append((part, "", str(reason), {}))
+                result.append((tag, "", str(reason), {}))
         return result
 
 
@@ -511,29 +552,30 @@ def start_worker(*arguments: Any) -> None:
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever a program that calls main has made of it
 
 
-def encode_batch(batch: list[tuple[str, str]]) -> list[tuple]:
+def encode_batch(batch: list[tuple[Any, str]]) -> list[tuple]:
     return encoder(batch)
 
 
 def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
-    """What Encoder makes of each row, in order, whatever the number of processes; drops are counted."""
+    """(part, keys, row) -> (part, keys, row, tokens, counts) in order, whatever the number of processes; drops are counted."""
     processes = args.num_proc or os.cpu_count() or 1
     make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
     with make_pool(processes, start_worker, (tokenizer, args)) as pool:
         queue: deque = deque()
-        while (batch := list(itertools.islice(rows, 250))) or queue:
+        while (batch := [((part, keys), line) for part, keys, line in itertools.islice(rows, 250)]) or queue:
             if batch:
                 queue.append(pool.apply_async(encode_batch, (batch,)))
             if len(queue) <= 2 * processes and batch:
                 continue
-            for part, line, tokens, counts in queue.popleft().get():
+            for (part, keys), line, tokens, counts in queue.popleft().get():
                 try:
                     if not counts:
                         raise Drop(tokens)
                     if counts["truncated"] and '"messages"' in line:  # what is left may be in the data already
-                        check_new(json.loads(line), line, part, seen)
-                    yield part, line, tokens, counts
+                        keys = keys_of(json.loads(line), line)
+                        check_new(keys, part, seen, args.duplicates)
+                    yield part, keys, line, tokens, counts
                 except Drop as reason:
                     dropped[str(reason)] += 1
 
@@ -542,7 +584,7 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
 # 6 Data card
 
 
-def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_len: int) -> str:
+def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_len: int, notes: list[str]) -> str:
     """What there is to learn from: counts, lengths of the training rows with a histogram, steps an epoch."""
     card = []
     for part, count in stats.items():
@@ -550,6 +592,9 @@ def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_l
         card.append("{:5} {rows:,} rows, {turns:,} turns, {tokens:,} tokens".format(part, **count))
         card[-1] += f", of which {learned:.1%} are learned; {cut:.1%} of the rows truncated"
     card.append("dropped " + ("; ".join(f"{count:,} {why}" for why, count in sorted(dropped.items())) or "nothing"))
+    copies = sum(count for why, count in dropped.items() if "duplicate" in why)
+    if 10 * copies > sum(count["rows"] for count in stats.values()):
+        card[-1] += f" ({ADVICE['duplicate']})"
     percents = (5, 25, 50, 75, 95, 99, 100)
     values = np.percentile(lengths, percents, method="inverted_cdf").astype(int)
     card.append("tokens a row: " + ", ".join(f"{p} % have up to {value}" for p, value in zip(percents, values)))
@@ -557,7 +602,20 @@ def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_l
     for count, low, high in zip(counts, edges, edges[1:]):
         card.append(f"{low:9.0f} to {high:5.0f} {count:10,} {'#' * -int(-40 * count // counts.max())}")
     steps = [f"{max(1, round(stats['train']['tokens'] / seq_len / size)):,} of {size}" for size in (8, 32, 128)]
-    return "\n".join([*card, f"an epoch in steps of packed rows of {seq_len} tokens: {', '.join(steps)}"])
+    return "\n".join([*card, f"an epoch in steps of packed rows of {seq_len} tokens: {', '.join(steps)}", *notes])
+
+
+# What helps when most rows go for one reason. The rest is a matter of how the file is read.
+ADVICE = {
+    "duplicate": "several answers to one prompt are kept with --duplicates keep",
+    "--seq_len": "raise --seq_len",
+    "too long": "raise --seq_len, or take --too_long truncate",
+}
+
+
+def advice(dropped: Counter) -> str:
+    reason = max(dropped, key=dropped.__getitem__, default="")
+    return next((text for word, text in ADVICE.items() if word in reason), "check --format and --columns")
 
 
 def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
@@ -642,16 +700,17 @@ def load_what_is_not_local(plan: Plan) -> Any:
 
 
 def rows_of(plan: Plan, seen: Seen, dropped: Counter) -> Any:
-    """(train or val, row as JSON): read, cleaned, mixed and split, one at a time, with a bar that counts them."""
+    """(part, keys, row as JSON): read, cleaned and mixed, one at a time, with a bar that counts them. The part is ""
+    where validation is still to be drawn, which happens when it is known which rows survive."""
     args, sources = plan.args, plan.sources
     with_val = [source for source in plan.val_sources if "val" in source.parts]
     train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
     train = itertools.islice(train, args.max_rows)
     if with_val:  # validation comes first: what is in it must not be trained on
         held_out = itertools.chain(*[clean(source, "val", seen, dropped, args) for source in with_val])
-        rows = itertools.chain((("val", line) for _, line in held_out), (("train", line) for _, line in train))
+        rows = itertools.chain((("val", *row) for row in held_out), (("train", *row) for row in train))
     else:
-        rows = split(train, args.val_fraction, args.seed)
+        rows = (("", *row) for row in train)
     parts = [source.parts["train"] for source in sources] + [source.parts["val"] for source in with_val]
     counts = [count_rows(part, plan.inputs) for part in parts]
     total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
@@ -666,12 +725,15 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
     rows = rows_of(plan, seen, result.dropped)
     if args.train_tokenizer:  # it needs the rows twice: to learn its words from, and to encode
         with write(spool) as file:
-            file.writelines(f"{part}\t{line}\n" for part, line in rows)
-        result.tokenizer = make_tokenizer(args, texts_of(read_spool(spool)))
+            file.writelines(f"{part}\t{' '.join(map(str, keys))}\t{line}\n" for part, keys, line in rows)
+        result.tokenizer = make_tokenizer(args, texts_of(split(read_spool(spool), args.val_fraction, args.seed)))
         rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
     with ExitStack() as stack:
         files = {name: stack.enter_context(write(plan.workdir / name)) for name in OUTPUTS}
-        for part, line, tokens, counts in encode(iter(rows), result.tokenizer, args, seen, result.dropped):
+        rows = encode(iter(rows), result.tokenizer, args, seen, result.dropped)
+        for part, _, line, tokens, counts in split(
+            rows, args.val_fraction, args.seed
+        ):  # no row is held out, then dropped
             files[f"{part}.jsonl"].write(line + "\n")
             files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
             for name, count in counts.items():  # faster than Counter.update
@@ -685,7 +747,7 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
             if not count["supervised"]:  # a model would be trained on nothing, or judged by nothing
                 reasons = sorted(result.dropped.items())
                 why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
-                fail(f"nothing to learn is left in {part} (dropped: {why}); check --format, --columns and --seq_len")
+                fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.dropped)}")
     spool.unlink(missing_ok=True)
     result.tokenizer.save_pretrained(plan.workdir / "tokenizer")
     return result
@@ -739,7 +801,8 @@ def main(argv: list[str] | None = None) -> None:
         run.workdir.mkdir()
         stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
         result = stream(run, tokenizer)
-        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len)
+        notes = [f"read    {source.name}: {source.taken}" for source in run.all_sources if source.taken]
+        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len, notes)
         paths = write_manifest(run, result, card)
         stack.pop_all()  # from here on the work folder stays until all of it is in place
         publish(run, paths)
@@ -872,14 +935,15 @@ def prefer_cache() -> None:
         os.environ["HF_HUB_OFFLINE"] = "1"
 
 
-def read_spool(path: Path) -> Iterator[list[str]]:
+def read_spool(path: Path) -> Iterator[tuple[str, tuple, str]]:
     with open(path, encoding="utf-8", newline="\n") as file:
-        yield from (line.rstrip("\n").split("\t", 1) for line in file)
+        for part, keys, line in (line.rstrip("\n").split("\t", 2) for line in file):
+            yield part, tuple(map(int, keys.split())), line
 
 
-def texts_of(rows: Iterable[list[str]]) -> Iterator[str]:
+def texts_of(rows: Iterable[tuple[str, tuple, str]]) -> Iterator[str]:
     """What the training rows say, for the tokenizer to learn from."""
-    for row in (json.loads(line) for part, line in rows if part == "train"):
+    for row in (json.loads(line) for part, _, line in rows if part == "train"):
         yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
 
 
@@ -946,6 +1010,7 @@ def build_parser() -> OneLineParser:
     add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
     add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
     add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none")
+    add("--duplicates", choices=("drop", "keep"), default="drop", help="rows whose whole prompt occurred before: only the first one stays (drop), or all, for sets with several answers to one prompt (keep)")
     add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
     add = parser.add_argument_group("tokens").add_argument
     add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer")

@@ -719,7 +719,7 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, monkeypatch):
         (["--dataset", "empty.jsonl"], "empty.jsonl: holds no rows"),
         (["--dataset", "blank.json"], "blank.json: holds no rows"),
         (["--dataset", "no_answers.jsonl"], "2 no assistant turn"),
-        (["--dataset", "one.jsonl"], "nothing to learn is left in train"),
+        (["--dataset", "one.jsonl"], "nothing to learn is left in val"),
         (["--dataset", "good.jsonl", "--format", "alpaca"], "unknown columns"),
         (["--dataset", "good.jsonl", "--format", "odd"], "--format"),
         (["--dataset", "good.jsonl", "--columns", "user=question"], "--columns"),
@@ -830,7 +830,9 @@ def test_ten_thousand_corruptions(tmp_path, tokenizer, capsys):
     for number in range(10_000):
         bad, touched = corrupt(draw, lines)
         file.write_bytes(b"\n".join(bad) + b"\n")
-        args = SimpleNamespace(skip_bad_lines=number % 2 == 0, formats=prep_data.FORMATS, system=SYSTEM)
+        args = SimpleNamespace(
+            skip_bad_lines=number % 2 == 0, formats=prep_data.FORMATS, system=SYSTEM, duplicates="drop"
+        )
         source, dropped = prep_data.find_source(str(file)), Counter()
         kept = []
         try:
