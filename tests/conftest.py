@@ -52,7 +52,7 @@ def write_jsonl(path: Path, rows) -> Path:
 
 
 def read_jsonl(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n") if line]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
 
 
 def metrics(model_dir: Path, name: str | None = None) -> list:

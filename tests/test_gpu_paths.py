@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import SMALL, run_script, write_jsonl
+from conftest import SMALL, call, run_script, write_jsonl
 
 import train
 
@@ -117,9 +117,9 @@ def test_a_gpu_that_torch_cannot_use_is_not_left_idle_in_silence(chat_data, tmp_
     monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     command = ["--data_dir", chat_data, "--model_dir", tmp_path / "run", *SMALL[:-1], "--dry_run"]
-    train.main([str(argument) for argument in command])
+    call(train.main, *command)
     assert "update the NVIDIA driver" in capsys.readouterr().out
-    train.main([str(argument) for argument in [*command, "--cpu"]])
+    call(train.main, *command, "--cpu")
     assert "NVIDIA" not in capsys.readouterr().out
 
 

@@ -7,7 +7,7 @@ import os
 import time
 
 import pytest
-from conftest import run_script
+from conftest import read_jsonl, run_script
 from loopback_hub import alpaca_rows, hub, sample_repositories
 
 CLEAR = {"HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": "", "NO_PROXY": "*", "no_proxy": "*"}
@@ -24,14 +24,10 @@ def prep(environment, *arguments):
     return run_script("prep_data.py", *arguments, env=environment)
 
 
-def read(path):
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-
-
 def test_alpaca_as_the_guide_has_it(served, tmp_path):
     result = prep(served, "--dataset", "tatsu-lab/alpaca", "--out_dir", tmp_path / "data")
     assert result.returncode == 0, result.stderr
-    rows = read(tmp_path / "data/train.jsonl") + read(tmp_path / "data/val.jsonl")
+    rows = read_jsonl(tmp_path / "data/train.jsonl") + read_jsonl(tmp_path / "data/val.jsonl")
     asked = {row["messages"][0]["content"]: row["messages"][1]["content"] for row in rows}
     for row in alpaca_rows():
         user = row["instruction"] + ("\n\n" + row["input"] if row["input"] else "")
@@ -56,14 +52,14 @@ def test_alpaca_as_the_guide_has_it(served, tmp_path):
 def test_a_split_brings_its_validation_split(served, tmp_path):
     common = ("--dataset", "made-up/splits", "--train_tokenizer", "262", "--out_dir")
     assert prep(served, *common, tmp_path / "own").returncode == 0
-    assert len(read(tmp_path / "own/train.jsonl")) == 20
-    assert len(read(tmp_path / "own/val.jsonl")) == 5
+    assert len(read_jsonl(tmp_path / "own/train.jsonl")) == 20
+    assert len(read_jsonl(tmp_path / "own/val.jsonl")) == 5
 
     result = prep(
         served, *common, tmp_path / "asked", "--split", "train_gen", "--revision", "main", "--config", "default"
     )
     assert result.returncode == 0, result.stderr
-    assert len(read(tmp_path / "asked/train.jsonl")) + len(read(tmp_path / "asked/val.jsonl")) == 5
+    assert len(read_jsonl(tmp_path / "asked/train.jsonl")) + len(read_jsonl(tmp_path / "asked/val.jsonl")) == 5
 
     result = prep(served, *common, tmp_path / "wrong", "--split", "nowhere")
     assert result.returncode == 2
@@ -73,9 +69,9 @@ def test_a_split_brings_its_validation_split(served, tmp_path):
 def test_streaming_stops_by_itself(served, tmp_path):
     common = ("--dataset", "tatsu-lab/alpaca", "--streaming", "--out_dir")
     assert prep(served, *common, tmp_path / "rows", "--max_rows", "12").returncode == 0
-    assert len(read(tmp_path / "rows/train.jsonl")) + len(read(tmp_path / "rows/val.jsonl")) == 12
+    assert len(read_jsonl(tmp_path / "rows/train.jsonl")) + len(read_jsonl(tmp_path / "rows/val.jsonl")) == 12
     assert prep(served, *common, tmp_path / "tokens", "--max_tokens", "500").returncode == 0
-    tokens = [len(row["input_ids"]) for row in read(tmp_path / "tokens/train_tokenized.jsonl")]
+    tokens = [len(row["input_ids"]) for row in read_jsonl(tmp_path / "tokens/train_tokenized.jsonl")]
     assert sum(tokens[:-1]) < 500 <= sum(tokens)
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from conftest import HANG_S, ROOT, mistake, write_jsonl
+from conftest import HANG_S, ROOT, call, mistake, read_jsonl, start_script, write_jsonl
 
 import inference
 
@@ -53,9 +53,9 @@ def shared_bot(tmp_path_factory) -> Path:
     talks += [[fact] for fact in FACTS.items()] + [[fact, fact] for fact in FACTS.items()]
     source = write_jsonl(base / "rows.jsonl", [row(*itertools.chain(*talk)) for talk in talks])
     val = write_jsonl(base / "val.jsonl", [row("How are you?", "Fine.")])
-    prep_data.main(["--dataset", str(source), "--val_dataset", str(val), "--out_dir", str(base / "data"),
-                    "--train_tokenizer", "340", "--seq_len", "128"])  # fmt: skip
-    rows = [json.loads(line) for line in (base / "data/train_tokenized.jsonl").read_text().splitlines()]
+    sources = ["--dataset", source, "--val_dataset", val, "--out_dir", base / "data"]
+    call(prep_data.main, *sources, "--train_tokenizer", 340, "--seq_len", 128)
+    rows = read_jsonl(base / "data/train_tokenized.jsonl")
     width = max(len(row["input_ids"]) for row in rows)
     ids, labels = (
         torch.tensor([row[key] + [fill] * (width - len(row[key])) for row in rows])
@@ -141,7 +141,7 @@ def pipe(monkeypatch, data: str | bytes) -> None:
 
 
 def run(capsys, *argv) -> tuple[str, str]:
-    inference.main([str(arg) for arg in argv])
+    call(inference.main, *argv)
     return capsys.readouterr()
 
 
@@ -151,8 +151,8 @@ def run(capsys, *argv) -> tuple[str, str]:
 def test_the_prompt_of_every_turn_of_the_bundled_conversations_begins_its_training_row(bot_dir, tmp_path):
     import prep_data
 
-    prep_data.main(["--dataset", str(ROOT / "data/sample"), "--out_dir", str(tmp_path / "data"), "--train_tokenizer",
-                    "2048", "--seq_len", "256"])  # fmt: skip
+    folders = ["--dataset", ROOT / "data/sample", "--out_dir", tmp_path / "data"]
+    call(prep_data.main, *folders, "--train_tokenizer", 2048, "--seq_len", 256)
     bot = load(bot_dir)
     bot.tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "data/tokenizer")
     turns_seen = 0
@@ -450,12 +450,10 @@ def test_prompt_pipe_and_jsonl_write_answers_and_nothing_else(bot_dir, capsys, m
 
 
 def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir, tmp_path):
-    command = [sys.executable, "inference.py", "--model_dir", str(bot_dir), "--greedy"]
+    command = ["inference.py", "--model_dir", bot_dir, "--greedy", "--system", "Be brief."]
     asked = write_jsonl(tmp_path / "asked.jsonl", [row("Hi")])
-    kwargs = {"cwd": ROOT, "text": True, "stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    command += ["--system", "Be brief."]
     head, waiting, sheet = (
-        subprocess.Popen([*command, *flags], **kwargs) for flags in ([], [], ["--prompts_file", str(asked)])
+        start_script(*command, *flags, stdin=subprocess.PIPE) for flags in ([], [], ["--prompts_file", asked])
     )
     sheet.stdout.close()
     head.stdin.write("Hi\n" * 200)
@@ -608,7 +606,7 @@ def test_the_score_sheet_equals_one_by_one_and_an_independent_count(kind, bot_di
     out, err = run(capsys, "--model_dir", folder, "--prompts_file", questions, "--dtype", "fp32", "--batch_size", "4",
                    "--out", questions.parent / "a.jsonl", "--max_new_tokens", "40")  # fmt: skip
     assert "1 rows of plain text are skipped" in err and out.startswith(f"{questions}: 15 conversations")
-    records = [json.loads(line) for line in (questions.parent / "a.jsonl").read_text().splitlines()]
+    records = read_jsonl(questions.parent / "a.jsonl")
     model, tokenizer = (
         transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32),
         load(folder).tokenizer,
@@ -679,8 +677,5 @@ def test_answers_land_beside_the_model_by_default_and_need_no_reference(bot_dir,
     out, err = run(capsys, "--model_dir", bot_dir, "--prompts_file", asked)
     assert "exact match" not in out and "stopped by itself" in out
     assert "NaN" not in (bot_dir / "answers-asked.score.json").read_text()
-    assert [json.loads(line)["answer"] for line in (bot_dir / "answers-asked.jsonl").read_text().splitlines()] == [
-        FACTS["Hi"],
-        FACTS["Count"],
-    ]
+    assert [record["answer"] for record in read_jsonl(bot_dir / "answers-asked.jsonl")] == [FACTS["Hi"], FACTS["Count"]]
     assert f"Chat with it: python inference.py --model_dir {bot_dir}" in err

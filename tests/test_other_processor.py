@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import os
 import statistics
 from pathlib import Path
 
 import pytest
-from conftest import run_script
+from conftest import metrics, run_script
 
 # oneDNN and ATen leave AVX-512 alone then, where there is any
 WITHOUT_AVX512 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
@@ -26,8 +25,7 @@ def on(environment: dict[str, str], *command) -> str:
 
 
 def seconds_a_step(model_dir: Path) -> float:
-    rows = [json.loads(line) for line in (model_dir / "metrics.jsonl").read_text().splitlines()]
-    return statistics.median(1 / row["tokens_per_s"] for row in rows if "tokens_per_s" in row)
+    return statistics.median(1 / speed for speed in metrics(model_dir, "tokens_per_s"))
 
 
 def test_a_processor_without_bf16_trains_and_chats_in_float32_at_its_speed(chat_data, tmp_path):

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import HANG_S, ROOT, conversations, mistake, run_script, write_jsonl
+from conftest import HANG_S, ROOT, call, conversations, mistake, read_jsonl, run_script, start_script, write_jsonl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -26,20 +26,15 @@ SYSTEM = "You are a helpful assistant."
 FILES = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
 
 
-def read(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").split("\n")[:-1]]
-
-
 def prep(*arguments, tokens: int | None = 260) -> dict:
     """Runs main and gives the manifest; 260 tokens is a BPE without a single merge."""
-    arguments = [str(argument) for argument in arguments]
-    prep_data.main([*arguments, *(["--train_tokenizer", str(tokens)] if tokens else [])])
+    call(prep_data.main, *arguments, *(["--train_tokenizer", tokens] if tokens else []))
     out = Path(arguments[arguments.index("--out_dir") + 1])
     return json.loads((out / "manifest.json").read_text(encoding="utf-8"))
 
 
 def rows_of(out: Path) -> list[dict]:
-    return read(out / "train.jsonl") + read(out / "val.jsonl")
+    return read_jsonl(out / "train.jsonl") + read_jsonl(out / "val.jsonl")
 
 
 def chat(*contents: str, system: str = SYSTEM) -> dict:
@@ -233,16 +228,16 @@ def test_folders_globs_and_joining(tmp_path):
     write_jsonl(folder / "validation.jsonl", pairs("v", 2))
     write_jsonl(folder / "notes.jsonl", pairs("n", 2))
     prep("--dataset", folder, "--out_dir", folder / "out")  # its own output lies in the input's folder
-    assert [row["messages"][0]["content"] for row in read(folder / "out/train.jsonl")] == [
+    assert [row["messages"][0]["content"] for row in read_jsonl(folder / "out/train.jsonl")] == [
         f"{x}{n}" for x in "ab" for n in range(4)
     ]
-    assert len(read(folder / "out/val.jsonl")) == 2
+    assert len(read_jsonl(folder / "out/val.jsonl")) == 2
     prep("--dataset", folder / "*-0000?.jsonl", "--dataset", folder / "notes.jsonl", "--out_dir", tmp_path / "glob")
     assert len(rows_of(tmp_path / "glob")) == 10
     prep("--dataset", folder / "out", "--out_dir", tmp_path / "again")  # what it wrote can be read
     (folder / "out/train.jsonl").rename(folder / "out/chats.jsonl")
     prep("--dataset", folder / "out", "--out_dir", tmp_path / "chats")  # and only that, not its tokens or manifest
-    assert read(tmp_path / "chats/train.jsonl") == read(tmp_path / "again/train.jsonl")
+    assert read_jsonl(tmp_path / "chats/train.jsonl") == read_jsonl(tmp_path / "again/train.jsonl")
     (folder / "out/chats.jsonl").rename(folder / "out/train.jsonl")
     for name in FILES:
         assert (tmp_path / "again" / name).read_bytes() == (folder / "out" / name).read_bytes()
@@ -252,12 +247,15 @@ def test_weights_mix_rows(tmp_path):
     a, b = write_jsonl(tmp_path / "a.jsonl", pairs("a", 70)), write_jsonl(tmp_path / "b.jsonl", pairs("b", 900))
     common = ("--val_dataset", write_jsonl(tmp_path / "v.jsonl", pairs("v", 2)), "--out_dir")
     prep("--dataset", f"{a}:0.7", "--dataset", f"{b}:0.3", *common, tmp_path / "out")
-    first = [row["messages"][0]["content"][0] for row in read(tmp_path / "out/train.jsonl")]
+    first = [row["messages"][0]["content"][0] for row in read_jsonl(tmp_path / "out/train.jsonl")]
     assert Counter(first)["a"] == 70
     assert abs(Counter(first)["b"] - 30) <= 1
     assert abs(Counter(first[:50])["a"] - 35) <= 1  # mixed from the start, not one after the other
     prep("--dataset", f"{a}:1", "--dataset", f"{b}:1", *common, tmp_path / "few", "--max_rows", "20")
-    assert Counter(row["messages"][0]["content"][0] for row in read(tmp_path / "few/train.jsonl")) == {"a": 10, "b": 10}
+    assert Counter(row["messages"][0]["content"][0] for row in read_jsonl(tmp_path / "few/train.jsonl")) == {
+        "a": 10,
+        "b": 10,
+    }
 
 
 def test_max_tokens(tmp_path):
@@ -265,7 +263,7 @@ def test_max_tokens(tmp_path):
     prep("--dataset", file, "--out_dir", tmp_path / "all")
     tokenizer = ("--tokenizer", tmp_path / "all/tokenizer")
     prep("--dataset", file, "--out_dir", tmp_path / "some", "--max_tokens", "1000", *tokenizer, tokens=None)
-    lengths = [len(row["input_ids"]) for row in read(tmp_path / "some/train_tokenized.jsonl")]
+    lengths = [len(row["input_ids"]) for row in read_jsonl(tmp_path / "some/train_tokenized.jsonl")]
     assert sum(lengths[:-1]) < 1000 <= sum(lengths)
 
 
@@ -330,8 +328,8 @@ def test_validation_never_occurs_in_training(tmp_path):
     files = write_jsonl(tmp_path / "x.jsonl", rows), write_jsonl(tmp_path / "v.jsonl", val)
     manifest = prep("--dataset", files[0], "--val_dataset", files[1], "--out_dir", tmp_path / "out")
     assert manifest["dropped"] == {"also in validation": 2}
-    assert len(read(tmp_path / "out/train.jsonl")) == 57
-    assert read(tmp_path / "out/val.jsonl") == val
+    assert len(read_jsonl(tmp_path / "out/train.jsonl")) == 57
+    assert read_jsonl(tmp_path / "out/val.jsonl") == val
 
     # a conversation that is cut until it equals one of validation
     long = [chat("New?", "a", "And more?", "x" * 200), chat("Other?", "a")]
@@ -341,14 +339,14 @@ def test_validation_never_occurs_in_training(tmp_path):
 
     # a part of the data itself: who shares the first turn shares the side
     prep("--dataset", files[0], "--out_dir", tmp_path / "part", "--val_fraction", "0.3")
-    first = [{row["messages"][0]["content"] for row in read(tmp_path / "part" / name)} for name in FILES[:2]]
+    first = [{row["messages"][0]["content"] for row in read_jsonl(tmp_path / "part" / name)} for name in FILES[:2]]
     assert not first[0] & first[1]
     assert 8 <= len(first[1]) <= 24
     prep("--dataset", files[0], "--out_dir", tmp_path / "seed", "--val_fraction", "0.3", "--seed", "1")
-    assert read(tmp_path / "seed/val.jsonl") != read(tmp_path / "part/val.jsonl")
+    assert read_jsonl(tmp_path / "seed/val.jsonl") != read_jsonl(tmp_path / "part/val.jsonl")
     few = write_jsonl(tmp_path / "few.jsonl", pairs("q", 2))
     prep("--dataset", few, "--out_dir", tmp_path / "two")
-    assert len(read(tmp_path / "two/train.jsonl")) == len(read(tmp_path / "two/val.jsonl")) == 1
+    assert len(read_jsonl(tmp_path / "two/train.jsonl")) == len(read_jsonl(tmp_path / "two/val.jsonl")) == 1
 
 
 def test_seen_is_a_set():
@@ -481,7 +479,7 @@ def test_words_of_latin_text_are_those_of_the_tokenizer(tokenizer):
 
 
 def test_bundled_conversations_equal_the_template(tokenizer):
-    rows = [row for name in ("train.jsonl", "val.jsonl") for row in read(ROOT / "data/sample" / name)]
+    rows = [row for name in ("train.jsonl", "val.jsonl") for row in read_jsonl(ROOT / "data/sample" / name)]
     assert len(rows) >= 1200
     chats = [[{"role": "system", "content": row.get("system", SYSTEM)}, *row["messages"]] for row in rows]
     ours = prep_data_ids(tokenizer, *({"system": SYSTEM, **row} for row in rows))
@@ -566,14 +564,14 @@ def test_manifest_and_card_are_true(tmp_path, capsys):
         assert hashlib.sha256((out / name).read_bytes()).hexdigest() == value
     assert set(FILES) < set(manifest["sha256"])
     for part in ("train", "val"):
-        rows, tokenized = read(out / f"{part}.jsonl"), read(out / f"{part}_tokenized.jsonl")
+        rows, tokenized = read_jsonl(out / f"{part}.jsonl"), read_jsonl(out / f"{part}_tokenized.jsonl")
         assert len(rows) == len(tokenized) == manifest[part]["rows"]
         assert manifest[part]["turns"] == sum(len(row["messages"]) // 2 for row in rows)
         assert manifest[part]["tokens"] == sum(len(row["input_ids"]) for row in tokenized)
         assert manifest[part]["supervised"] == sum(label != -100 for row in tokenized for label in row["labels"])
     assert manifest["train"]["truncated"] + manifest["val"]["truncated"] == 1
     assert manifest["dropped"] == {"exact duplicate": 10}  # cut to their first turn, which is a row already
-    lengths = sorted(len(row["input_ids"]) for row in read(out / "train_tokenized.jsonl"))
+    lengths = sorted(len(row["input_ids"]) for row in read_jsonl(out / "train_tokenized.jsonl"))
     assert f"50 % have up to {lengths[(len(lengths) + 1) // 2 - 1]}," in manifest["card"]
     assert f"100 % have up to {lengths[-1]}" in manifest["card"]
     assert "of 32" in manifest["card"]
@@ -604,11 +602,11 @@ def test_same_bytes_whatever_num_proc_is(tmp_path):
 
 def test_what_is_complete_is_not_built_again(tmp_path, capsys):
     file, out = write_jsonl(tmp_path / "x.jsonl", pairs("q", 9)), tmp_path / "out"
-    common = ["--dataset", str(file), "--out_dir", str(out), "--train_tokenizer", "260"]
+    common = ["--dataset", file, "--out_dir", out, "--train_tokenizer", 260]
 
     def builds(*more: str) -> bool:
         capsys.readouterr()
-        prep_data.main([*common, *more])
+        call(prep_data.main, *common, *more)
         assert not (out / "prep.tmp").exists()
         return "complete already" not in capsys.readouterr().out
 
@@ -639,12 +637,12 @@ def test_what_is_complete_is_not_built_again(tmp_path, capsys):
 def test_killed_at_any_time(tmp_path):
     """SIGKILL leaves under a final name nothing, or what an undisturbed run writes; the same command then ends well."""
     file, out = write_jsonl(tmp_path / "x.jsonl", [chat(f"Q {n}", "A " * 150) for n in range(2000)]), tmp_path / "out"
-    command = [sys.executable, ROOT / "prep_data.py", "--dataset", file, "--train_tokenizer", "300", "--out_dir"]
+    command = ["prep_data.py", "--dataset", file, "--train_tokenizer", 300, "--out_dir"]
     start = time.monotonic()
-    subprocess.run([*command, tmp_path / "whole"], check=True, capture_output=True)
+    run_script(*command, tmp_path / "whole", check=True)
     seconds, whole = time.monotonic() - start, snapshot(tmp_path / "whole")
     for share in (0.3, 0.6, 0.8, 0.9, 0.97):
-        process = subprocess.Popen([*command, out], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = start_script(*command, out, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         time.sleep(share * seconds)
         process.send_signal(signal.SIGKILL)
         process.wait()
@@ -652,7 +650,7 @@ def test_killed_at_any_time(tmp_path):
             left = {name: data for name, data in snapshot(out).items() if not name.startswith(("prep.tmp", ".writer"))}
             assert left.items() <= whole.items()
             assert "manifest.json" not in left or left == whole
-    subprocess.run([*command, out], check=True, capture_output=True)
+    run_script(*command, out, check=True)
     assert snapshot(out) == whole
 
 
@@ -873,17 +871,7 @@ def test_corruptions_from_the_command_line(tmp_path, capsys):
 
 def test_interrupt_leaves_nothing(tmp_path):
     file = write_jsonl(tmp_path / "x.jsonl", [chat(f"Q {n}", "A " * 200) for n in range(20_000)])
-    command = [
-        sys.executable,
-        ROOT / "prep_data.py",
-        "--dataset",
-        file,
-        "--train_tokenizer",
-        "300",
-        "--out_dir",
-        tmp_path / "out",
-    ]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = start_script("prep_data.py", "--dataset", file, "--train_tokenizer", 300, "--out_dir", tmp_path / "out")
     while not (tmp_path / "out/prep.tmp/rows").exists():
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)

@@ -25,7 +25,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import HANG_S, write_jsonl
+from conftest import HANG_S, metrics, read_jsonl, write_jsonl
 
 pytestmark = [
     pytest.mark.skipif(not (shutil.which("g++") or shutil.which("c++")), reason="needs a C++ compiler"),
@@ -109,15 +109,13 @@ class Runs:
         self.folder, self.data, self.chatbot = folder, data, chatbot
         self.card: dict[str, SimpleNamespace] = {}  # how each ended: what run_cases.py answers
         self.said_by_cpu: dict[str, str] = {}
-        rows = (data / "val.jsonl").read_text().splitlines()[:4]
-        self.rows = write_jsonl(folder / "rows.jsonl", map(json.loads, rows))
+        self.rows = write_jsonl(folder / "rows.jsonl", read_jsonl(data / "val.jsonl")[:4])
 
     def model_dir(self, name: str) -> Path:
         return self.folder / name.removesuffix(": first")
 
     def losses(self, name: str, what: str = "loss") -> list[float]:
-        lines = (self.model_dir(name) / "metrics.jsonl").read_text().splitlines()
-        return [row[what] for row in map(json.loads, lines) if what in row]
+        return metrics(self.model_dir(name), what)
 
     def training(self, name: str, flags: str) -> list[str]:
         return [*SMALL.split(), *flags.split(), "--data_dir", str(self.data), "--model_dir", str(self.model_dir(name))]
@@ -163,7 +161,7 @@ class Runs:
             finally:
                 process.kill()
                 process.wait()
-        self.card = {end["name"]: SimpleNamespace(**end) for end in map(json.loads, answered.open())}
+        self.card = {end["name"]: SimpleNamespace(**end) for end in read_jsonl(answered)}
 
 
 def heard(main, argv: list[str]) -> str:
@@ -376,9 +374,6 @@ def test_the_chatbot_is_in_bf16_where_the_card_has_it(runs):
 
 def test_a_score_sheet_is_that_of_the_cpu(runs):
     trained(runs, "score sheet")
-    rows, on_cpu = (
-        [json.loads(line) for line in (runs.folder / f"{name}.jsonl").read_text().splitlines()]
-        for name in ("score sheet", "score sheet on the CPU")
-    )
+    rows, on_cpu = (read_jsonl(runs.folder / f"{name}.jsonl") for name in ("score sheet", "score sheet on the CPU"))
     assert [row["answer"] for row in rows] == [row["answer"] for row in on_cpu]
     assert [row["reference_nats"] for row in rows] == pytest.approx([row["reference_nats"] for row in on_cpu], rel=1e-3)

@@ -6,11 +6,11 @@ import importlib.util
 import json
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import pytest
+from conftest import ROOT, read_jsonl
 
-SAMPLE = Path(__file__).resolve().parent.parent / "data" / "sample"
+SAMPLE = ROOT / "data" / "sample"
 
 
 def load_generator():
@@ -26,12 +26,7 @@ generate = load_generator()
 FACTS = [fact for group in generate.build_facts().values() for fact in group]
 
 
-def read(name: str) -> list[dict]:
-    with open(SAMPLE / name, encoding="utf-8") as file:
-        return [json.loads(line) for line in file]
-
-
-TRAIN, VAL = read("train.jsonl"), read("val.jsonl")
+TRAIN, VAL = read_jsonl(SAMPLE / "train.jsonl"), read_jsonl(SAMPLE / "val.jsonl")
 
 
 def normalize(text: str) -> str:
@@ -187,7 +182,7 @@ def test_near_questions_about_facts_and_about_nothing_taught_do_not_meet():
 
 def test_strangers_questions_are_strange():
     """Their answers are the taught ones to the letter; no question of theirs, nor one near it, occurs in training."""
-    strangers = read("strangers.jsonl")
+    strangers = read_jsonl(SAMPLE / "strangers.jsonl")
     test_schema(strangers)
     answers = {fact.answer for fact in FACTS}
     answers |= {answer for answer, *_ in [*generate.SMALL_TALK, generate.WHO_ARE_YOU, *generate.ABOUT_ITSELF]}
