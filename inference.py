@@ -16,7 +16,14 @@ same answers come faster. Sections 5 to 7 read and write files, score a model, a
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a word
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
+import atexit
 import contextlib
 import difflib
 import functools
@@ -26,9 +33,9 @@ import itertools
 import json
 import logging
 import math
-import os
 import platform
 import re
+import shlex
 import sys
 import time
 import warnings
@@ -51,14 +58,24 @@ ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 BOOTSTRAP_SAMPLES = 1000
 
-# name: (type, default, lowest, highest, meaning): one table for the flags, generation_config.json and /set
-SETTINGS: dict[str, tuple[type, float, float, float, str]] = {
-    "temperature": (float, 0.7, 0, 100, "how freely to choose; 0 always takes the likeliest token"),
-    "top_k": (int, 50, 0, math.inf, "choose among this many likeliest tokens; 0 means all"),
-    "top_p": (float, 0.9, 0.001, 1, "choose among the likeliest tokens that hold this share of the probability"),
-    "min_p": (float, 0.0, 0, 1, "leave out tokens below this share of the likeliest one's probability"),
-    "repetition_penalty": (float, 1.0, 0.01, 100, "above 1, tokens that have occurred become less likely"),
-    "max_new_tokens": (int, 256, 1, math.inf, "longest answer in tokens; half of the context is left for questions"),
+# name: (default, meaning), for the flags, generation_config.json and /set
+SETTINGS: dict[str, tuple[float, str]] = {
+    "temperature": (0.7, "how freely to choose; 0 always takes the likeliest token"),
+    "top_k": (50, "choose among this many likeliest tokens; 0 means all"),
+    "top_p": (0.9, "choose among the likeliest tokens that hold this share of the probability"),
+    "min_p": (0.0, "leave out tokens below this share of the likeliest one's probability"),
+    "repetition_penalty": (1.0, "above 1, tokens that have occurred become less likely"),
+    "max_new_tokens": (256, "longest answer in tokens; half of the context is left for questions"),
+}
+RANGES: dict[str, tuple[type, float, float]] = {  # of every number: type, lowest, highest
+    "temperature": (float, 0, 100),
+    "top_k": (int, 0, 10**9),
+    "top_p": (float, 0.001, 1),
+    "min_p": (float, 0, 1),
+    "repetition_penalty": (float, 0.01, 100),
+    "max_new_tokens": (int, 1, 10**9),
+    "seed": (int, 0, 2**63 - 1),
+    "batch_size": (int, 1, 10**6),
 }
 
 
@@ -77,6 +94,13 @@ def say(text: str, color: str = "2", end: str = "\n") -> None:
     colored = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
     sys.stdout.flush()  # where both go to one file, in the order in which they were said
     print(f"\x1b[{color}m{text}\x1b[0m" if colored else text, end=end, file=sys.stderr, flush=True)
+
+
+def put(text: str, end: str = "\n") -> None:
+    """Print an answer, or a piece of one; where nobody can read it any more, there is no use in going on."""
+    print(text, end=end, flush=True)
+    if error := getattr(sys.stdout, "error", None):
+        raise error
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -276,13 +300,13 @@ class Chat:
         try:
             for piece in self.bot.text(self.bot.generate(ids, self.settings, self.generator)):
                 pieces.append(piece)
-                print(visible(piece), end="", flush=True)
+                put(visible(piece), end="")
         except KeyboardInterrupt:
             if not self.interactive:
                 raise
             say(" [stopped]", end="")
         self.turns.append({"role": "assistant", "content": "".join(pieces)})
-        print(flush=True)
+        put("")
         start, *times = self.bot.times
         if self.interactive and len(times) > 1:
             speed = (len(times) - 1) / (times[-1] - times[0])
@@ -456,18 +480,16 @@ def converse(chat: Chat, read: Callable[[], str]) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
-    if args.batch_size < 1:
-        raise Mistake("--batch_size is at least 1")
     how = {name: getattr(args, name) for name in ("device", "dtype", "quantize", "compile")}
     load = functools.partial(Chatbot, **how)
     bot = load(args.model_dir)
     flags = {name: getattr(args, name) for name in SETTINGS} | ({"temperature": 0.0} if args.greedy else {})
     settings = {}
-    for name, (_, default, *_) in SETTINGS.items():  # the first that is given
+    for name, (default, _) in SETTINGS.items():  # the first that is given
         given = [value for value in (flags[name], bot.defaults.get(name), default) if value is not None]
         settings[name] = parse_setting(name, str(given[0]))
     generator = torch.Generator()
-    generator.manual_seed(args.seed % 2**63) if args.seed is not None else generator.seed()
+    generator.manual_seed(args.seed) if args.seed is not None else generator.seed()
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
     chat = Chat(bot, settings, bot.system if args.system is None else clean(args.system), generator, interactive)
     if args.prompts_file:
@@ -491,6 +513,7 @@ def run(args: argparse.Namespace) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+    guard_streams()
     args = build_parser().parse_args(argv)
     warnings.simplefilter("ignore")
     transformers.utils.logging.set_verbosity_error()
@@ -499,13 +522,15 @@ def main(argv: list[str] | None = None) -> None:
     sys.stdout.reconfigure(encoding="utf-8")
     try:
         run(args)
-        sys.stdout.flush()
     except Mistake as mistake:
         fail(str(mistake))
     except KeyboardInterrupt:
         raise SystemExit(130) from None
-    except BrokenPipeError:  # `| head` has seen enough; what is left to print would raise once more at the exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except OSError as error:
+        if error is not sys.stdout.error:
+            raise
+        if not isinstance(error, BrokenPipeError):  # else `| head` has seen enough
+            fail(f"the answers cannot be written: {error.strerror}")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -655,7 +680,7 @@ def answer_rows(chat: Chat) -> None:
             raise Mistake("--jsonl answers rows that end with a user message; --prompts_file takes complete ones")
         ids, _, note = chat.bot.fit(*row, chat.settings["max_new_tokens"])
         answer = "".join(chat.bot.text(chat.bot.generate(ids, chat.settings, chat.generator)))
-        print(row_line(row[0], [*row[1], {"role": "assistant", "content": answer}]), flush=True)
+        put(row_line(row[0], [*row[1], {"role": "assistant", "content": answer}]))
         if note:
             say(note)
 
@@ -774,12 +799,10 @@ def score_sheet(bots: list[Chatbot], rows: list, max_new_tokens: int, batch_size
 
 
 def parse_setting(name: str, text: str) -> float:
-    kind, _, low, high, _ = SETTINGS[name]
-    with contextlib.suppress(ValueError):
-        value = kind(text)
-        if low <= value <= high:
-            return value
-    raise Mistake(f"{name} is a {'whole ' * (kind is int)}number from {low} to {high}, not {text[:40]!r}")
+    try:
+        return number(name, text)
+    except argparse.ArgumentTypeError as error:
+        raise Mistake(str(error)) from None
 
 
 def build_parser() -> OneLineParser:
@@ -796,11 +819,11 @@ def build_parser() -> OneLineParser:
     add("--quantize", choices=("int8", "nf4"), help="smaller weights by bitsandbytes: 8 or 4 bits, a little less exact")
     add("--compile", action="store_true", help="compile the step: a minute at the start, faster answers on a GPU")
     add = parser.add_argument_group("answers").add_argument
-    for name, (_, default, _, _, meaning) in SETTINGS.items():
+    for name, (default, meaning) in SETTINGS.items():
         why = f"{meaning} (default: that of generation_config.json, else {default})"
-        add(f"--{name}", type=functools.partial(parse_setting, name), metavar="N", help=why)
+        add(f"--{name}", metavar="N", help=why)
     add("--greedy", action="store_true", help="the same as --temperature 0")
-    add("--seed", type=int, help="makes a run repeatable (default: different answers each time)")
+    add("--seed", help="makes a run repeatable (default: different answers each time)")
     add("--system", help="system prompt (default: the one that the model was trained with)")
     add = parser.add_argument_group("scripts").add_argument
     add("--prompt", help="answer this question and leave; a pipe works as well: a line a question, one conversation")
@@ -808,18 +831,69 @@ def build_parser() -> OneLineParser:
     add("--prompts_file", help="answer each row's last question greedily, as data/val.jsonl, and print the score sheet")
     add("--out", help="where the answers go (default: MODEL_DIR/answers-NAME.jsonl, numbers in .score.json beside it)")
     add("--compare", metavar="MODEL_DIR", help="a second model for the score sheet")
-    add("--batch_size", type=int, default=64, help="questions at a time; fewer save memory")
+    add("--batch_size", default=64, help="questions at a time; fewer save memory")
     return parser
 
 
-# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
-# mistake of the user's is one line and exit code 2, flags are written out, and the help shows defaults by itself.
+# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: nothing
+# that is said can end the program or steer a terminal, a mistake of the user's is one line and exit code 2, every number
+# has a range, flags are written out, and the help shows defaults by itself.
+
+
+class Outlet:
+    """Standard output or error that never raises: what a closed terminal, a dead pipe or a full disk does not take is lost.
+
+    A character that its encoding lacks is written as an escape. `error` is the first failure, or None.
+    """
+
+    def __init__(self, stream):
+        self.stream, self.error = stream, None
+
+    def __getattr__(self, name: str):
+        return getattr(self.stream, name)
+
+    def attempt(self, job, *args) -> None:
+        try:
+            job(*args)
+        except UnicodeEncodeError:
+            encoding = self.stream.encoding
+            self.attempt(job, args[0].encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError) as error:  # a closed file is a ValueError
+            self.error = self.error or error
+
+    def write(self, text: str) -> int:
+        self.attempt(self.stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.attempt(self.stream.flush)
+
+
+def guard_streams() -> None:
+    """Make standard output and error Outlets; where a stream was closed before the start, it is empty."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - for as long as the program runs
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115
+        if type(stream).__name__ != "Outlet":
+            setattr(sys, name, Outlet(stream))
+
+
+@atexit.register
+def give_up_dead_streams() -> None:
+    """Python flushes both at its exit and ends in an error when that fails: what cannot be written goes nowhere."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            if not stream.closed:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 # What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls; and
 # halves of surrogate pairs, which is how bytes that are no UTF-8 arrive and what no terminal can be sent.
 STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 VISIBLE = {code: ascii(chr(code))[1:-1] for code in (*STEERING, *range(0xD800, 0xE000)) if chr(code) not in "\n\t"}
+LONGEST_LINE = 1200  # characters of an error: a name in it may be as long as a file
 
 
 def visible(text: str) -> str:
@@ -827,10 +901,32 @@ def visible(text: str) -> str:
     return text.translate(VISIBLE)
 
 
+def quoted(path: str | Path) -> str:
+    """A path or a word as it can be pasted into a shell."""
+    return visible(shlex.quote(str(path)))
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
     line = visible(" ".join(message.split()))
-    print(f"{Path(__file__).name}: error: {line}", file=sys.stderr)
+    if len(line) > LONGEST_LINE:  # what is wrong stands first, the command that mends it last
+        line = f"{line[: LONGEST_LINE * 2 // 3]} ... {line[-LONGEST_LINE // 3 :]}"
+    kind = "" if code == 130 else "error: "  # what the user interrupted is none
+    print(f"{Path(__file__).name}: {kind}{line}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def number(name: str, text: str) -> float:
+    """The number in `text`, if RANGES allows it for `name`: no NaN, no infinity, no fraction of a thing that is counted."""
+    kind, low, high = RANGES[name]
+    try:
+        value = kind(text)
+        if low <= value <= high:  # as NaN never is
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{name} is a {'whole ' * (kind is int)}number from {low:,} to {high:,}, not {text[:40]!r}"
+    )
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -840,13 +936,22 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionH
 
 
 class OneLineParser(argparse.ArgumentParser):
+    """Flags as RANGES has them, written out; a mistake is one line."""
+
     def __init__(self, description: str):
         # abbreviations would change their meaning with the next flag that begins alike
         super().__init__(Path(__file__).name, description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def parse_args(self, args=None, namespace=None):
+        for action in self._actions:
+            if action.dest in RANGES:
+                action.type = lambda text, name=action.dest: number(name, text)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message}; see python {self.prog} --help")
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     main()

@@ -17,7 +17,14 @@ besides: speed, disk, the command line. To understand how a chat becomes trainin
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a word
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
+import atexit
 import contextlib
 import csv
 import functools
@@ -28,10 +35,9 @@ import io
 import itertools
 import json
 import multiprocessing.pool
-import os
 import re
+import shlex
 import shutil
-import signal
 import sys
 import unicodedata
 import urllib.error
@@ -782,10 +788,9 @@ def publish(plan: Plan, paths: list[Path]) -> None:
 
 
 def main(argv: list[str] | None = None) -> None:
+    guard_streams()
     parser = build_parser()
     args = parser.parse_args(argv)
-    if not 0 < args.val_fraction < 1:
-        parser.error("--val_fraction must lie between 0 and 1")
     if args.streaming and not (args.max_rows or args.max_tokens):
         parser.error("--streaming reads without end: add --max_rows or --max_tokens")
     if args.train_tokenizer and args.max_tokens:
@@ -976,15 +981,6 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
 # 10 The command line
 
 
-def at_least(least: int) -> Any:
-    def number(text: str) -> int:
-        if int(text) < least:
-            raise argparse.ArgumentTypeError(f"must be at least {least}")
-        return int(text)
-
-    return number
-
-
 def columns_format(text: str) -> dict[str, str]:
     columns = dict(pair.partition("=")[::2] for pair in text.split(","))
     wanted = ({"user", "assistant"}, {"messages"}, {"text"})
@@ -993,19 +989,30 @@ def columns_format(text: str) -> dict[str, str]:
     return columns
 
 
+RANGES: dict[str, tuple[type, float, float]] = {  # of every number: type, lowest, highest
+    "val_fraction": (float, 1e-6, 0.999),
+    "max_rows": (int, 2, 10**12),
+    "max_tokens": (int, 1, 10**15),
+    "train_tokenizer": (int, 260, 10**7),
+    "seq_len": (int, 8, 10**6),
+    "num_proc": (int, 1, 1024),
+    "seed": (int, 0, 2**63 - 1),
+}
+
+
 # fmt: off
 def build_parser() -> OneLineParser:
     parser = OneLineParser(__doc__)
     add = parser.add_argument_group("sources").add_argument
     add("--dataset", action="append", required=True, metavar="NAME_OR_PATH[:WEIGHT]", help="hub id, local file, folder or glob; repeat to join several, one after the other, or mixed by weights until one runs out")
     add("--val_dataset", metavar="NAME_OR_PATH", help="validation data (default: the validation files or split that --dataset has, else a part of it)")
-    add("--val_fraction", type=float, default=0.02, help="share held out when there is no validation data, 0 to 1")
+    add("--val_fraction", default=0.02, help="share held out when there is no validation data, 0 to 1")
     add("--config", help="configuration of a hub data set that has several (default: its only one)")
     add("--split", help="split of a hub data set to train on (default: its train split)")
     add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
     add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk; needs --max_rows or --max_tokens")
-    add("--max_rows", type=at_least(2), help="stop after this many clean rows of --dataset (default: all)")
-    add("--max_tokens", type=at_least(1), help="stop after this many training tokens (default: all)")
+    add("--max_rows", help="stop after this many clean rows of --dataset (default: all)")
+    add("--max_tokens", help="stop after this many training tokens (default: all)")
     add = parser.add_argument_group("format and cleaning").add_argument
     add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
     add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
@@ -1014,25 +1021,76 @@ def build_parser() -> OneLineParser:
     add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
     add = parser.add_argument_group("tokens").add_argument
     add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer")
-    add("--train_tokenizer", type=at_least(260), metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
-    add("--seq_len", type=at_least(8), default=1024, help="most tokens in a row, at most the positions of the model")
+    add("--train_tokenizer", metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
+    add("--seq_len", default=1024, help="most tokens in a row, at most the positions of the model")
     add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate), or both go (drop)")
     add = parser.add_argument_group("run").add_argument
     add("--out_dir", type=Path, default=Path("data"), help="folder to write")
     add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
-    add("--num_proc", type=at_least(1), help="processes that tokenize (default: one a core); the output is the same")
-    add("--seed", type=int, default=0, help="draws which rows are held out")
+    add("--num_proc", help="processes that tokenize (default: one a core); the output is the same")
+    add("--seed", default=0, help="draws which rows are held out")
     return parser
 # fmt: on
 
-# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
-# mistake of the user's is one line and exit code 2, flags are written out, and the help shows defaults by itself.
+# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: nothing
+# that is said can end the program or steer a terminal, a mistake of the user's is one line and exit code 2, every number
+# has a range, flags are written out, and the help shows defaults by itself.
+
+
+class Outlet:
+    """Standard output or error that never raises: what a closed terminal, a dead pipe or a full disk does not take is lost.
+
+    A character that its encoding lacks is written as an escape. `error` is the first failure, or None.
+    """
+
+    def __init__(self, stream):
+        self.stream, self.error = stream, None
+
+    def __getattr__(self, name: str):
+        return getattr(self.stream, name)
+
+    def attempt(self, job, *args) -> None:
+        try:
+            job(*args)
+        except UnicodeEncodeError:
+            encoding = self.stream.encoding
+            self.attempt(job, args[0].encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError) as error:  # a closed file is a ValueError
+            self.error = self.error or error
+
+    def write(self, text: str) -> int:
+        self.attempt(self.stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.attempt(self.stream.flush)
+
+
+def guard_streams() -> None:
+    """Make standard output and error Outlets; where a stream was closed before the start, it is empty."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - for as long as the program runs
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115
+        if type(stream).__name__ != "Outlet":
+            setattr(sys, name, Outlet(stream))
+
+
+@atexit.register
+def give_up_dead_streams() -> None:
+    """Python flushes both at its exit and ends in an error when that fails: what cannot be written goes nowhere."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            if not stream.closed:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 # What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls; and
 # halves of surrogate pairs, which is how bytes that are no UTF-8 arrive and what no terminal can be sent.
 STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 VISIBLE = {code: ascii(chr(code))[1:-1] for code in (*STEERING, *range(0xD800, 0xE000)) if chr(code) not in "\n\t"}
+LONGEST_LINE = 1200  # characters of an error: a name in it may be as long as a file
 
 
 def visible(text: str) -> str:
@@ -1040,10 +1098,32 @@ def visible(text: str) -> str:
     return text.translate(VISIBLE)
 
 
+def quoted(path: str | Path) -> str:
+    """A path or a word as it can be pasted into a shell."""
+    return visible(shlex.quote(str(path)))
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
     line = visible(" ".join(message.split()))
-    print(f"{Path(__file__).name}: error: {line}", file=sys.stderr)
+    if len(line) > LONGEST_LINE:  # what is wrong stands first, the command that mends it last
+        line = f"{line[: LONGEST_LINE * 2 // 3]} ... {line[-LONGEST_LINE // 3 :]}"
+    kind = "" if code == 130 else "error: "  # what the user interrupted is none
+    print(f"{Path(__file__).name}: {kind}{line}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def number(name: str, text: str) -> float:
+    """The number in `text`, if RANGES allows it for `name`: no NaN, no infinity, no fraction of a thing that is counted."""
+    kind, low, high = RANGES[name]
+    try:
+        value = kind(text)
+        if low <= value <= high:  # as NaN never is
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{name} is a {'whole ' * (kind is int)}number from {low:,} to {high:,}, not {text[:40]!r}"
+    )
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -1053,17 +1133,25 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionH
 
 
 class OneLineParser(argparse.ArgumentParser):
+    """Flags as RANGES has them, written out; a mistake is one line."""
+
     def __init__(self, description: str):
         # abbreviations would change their meaning with the next flag that begins alike
         super().__init__(Path(__file__).name, description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def parse_args(self, args=None, namespace=None):
+        for action in self._actions:
+            if action.dest in RANGES:
+                action.type = lambda text, name=action.dest: number(name, text)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message}; see python {self.prog} --help")
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         main()
     except KeyboardInterrupt:
-        print("\nprep_data.py: stopped, and nothing was replaced; the same command starts over", file=sys.stderr)
-        sys.exit(130)
+        fail("stopped, and nothing was replaced; the same command starts over", code=130)

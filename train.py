@@ -17,7 +17,14 @@ week at a desk needs besides: speed, a plan, guards, snapshots. To understand tr
 
 from __future__ import annotations
 
+import os
+import signal
+
+if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a word
+    signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+
 import argparse
+import atexit
 import contextlib
 import ctypes
 import dataclasses
@@ -27,12 +34,10 @@ import inspect
 import itertools
 import json
 import math
-import os
 import platform
 import random
 import shlex
 import shutil
-import signal
 import statistics
 import subprocess
 import sys
@@ -368,7 +373,7 @@ def training_step(
             micro_loss = loss_module(**batch) / n_learned
             accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
         loss += micro_loss.detach()
-    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
+    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip or math.inf)
     grad_norm = gather_shards(grad_norm).to(loss.device)
     loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
     with out_of_memory_is_final(args):  # half of the weights may have moved
@@ -524,6 +529,7 @@ def main(argv: list[str] | None = None) -> None:
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The flags, with what depends on others or on the machine filled in: precision and lr."""
+    guard_streams()
     args = build_parser().parse_args(argv)
     data_dir = Path(args.data_dir)
     if not (data_dir / "manifest.json").exists():
@@ -1680,6 +1686,22 @@ safety training.
 # 12 The command line
 
 
+RANGES: dict[str, tuple[type, float, float]] = {  # of every number: type, lowest, highest
+    **dict.fromkeys(("n_layer", "n_head", "keep"), (int, 1, 10**4)),
+    **dict.fromkeys(("batch_size", "grad_accum", "n_embd", "seq_len"), (int, 1, 10**6)),
+    **dict.fromkeys(("max_steps", "patience", "log_every", "eval_every", "save_every"), (int, 1, 10**12)),
+    **dict.fromkeys(("lr", "muon_lr"), (float, 1e-12, 100)),
+    **dict.fromkeys(("epochs", "max_hours"), (float, 1e-6, 1e6)),
+    "warmup_steps": (int, 0, 10**12),
+    "dropout": (float, 0, 0.99),
+    "min_lr_ratio": (float, 0, 1),
+    "weight_decay": (float, 0, 100),
+    "grad_clip": (float, 0, 1e9),
+    "vram_gb": (float, 0.1, 10**4),
+    "seed": (int, 0, 2**63 - 1),
+}
+
+
 def build_parser() -> argparse.ArgumentParser:
     parser = OneLineParser(__doc__)
     # fmt: off
@@ -1693,18 +1715,18 @@ def build_parser() -> argparse.ArgumentParser:
     add("--cfg", choices=CONFIGS, default="baseline_355m", help="size: tiny for a laptop, small_test 124 M parameters, "
         "baseline_355m, heavier_420m (505 M in truth)")
     add("--arch", choices=("gpt2", "llama"), default="gpt2", help="llama: RMSNorm, RoPE and SwiGLU at the same size")
-    add("--n_layer", type=positive, help="number of blocks, instead of what --cfg says")
-    add("--n_embd", type=positive, help="width of a token's vector, instead of what --cfg says")
-    add("--n_head", type=positive, help="attention heads, instead of what --cfg says; they divide --n_embd")
+    add("--n_layer", help="number of blocks, instead of what --cfg says")
+    add("--n_embd", help="width of a token's vector, instead of what --cfg says")
+    add("--n_head", help="attention heads, instead of what --cfg says; they divide --n_embd")
     add("--init_from", metavar="MODEL", help="start from these weights, not from scratch: gpt2-medium, another hub id, "
         "or a folder such as checkpoints/base; --cfg is then not used")
-    add("--dropout", type=float, default=0.0, help="share of activations dropped; 0.1 helps when few rows are seen often")
+    add("--dropout", default=0.0, help="share of activations dropped; 0.1 helps when few rows are seen often")
 
     add = parser.add_argument_group("batch").add_argument
-    add("--seq_len", type=positive, default=1024, help="tokens in a row; memory and time grow with it")
-    add("--batch_size", type=positive, default=8, help="rows in one forward pass; when memory runs out, halve it and "
+    add("--seq_len", default=1024, help="tokens in a row; memory and time grow with it")
+    add("--batch_size", default=8, help="rows in one forward pass; when memory runs out, halve it and "
         "double --grad_accum")
-    add("--grad_accum", type=positive, default=4, help="forward passes in one optimizer step; tokens a step = "
+    add("--grad_accum", default=4, help="forward passes in one optimizer step; tokens a step = "
         "batch_size x grad_accum x seq_len, over all processes together")
     add("--no_packing", action="store_true", help="one padded conversation a row, instead of several that do not see one "
         "another: slower, same mathematics")
@@ -1712,24 +1734,25 @@ def build_parser() -> argparse.ArgumentParser:
         "plain text is always learned whole")
 
     add = parser.add_argument_group("limits; the first one reached ends the run (without any: 3 epochs)").add_argument
-    add("--max_steps", type=positive, help="optimizer steps")
-    add("--epochs", type=float, help="passes over the training set; beyond 20 a model mostly learns it by heart")
-    add("--max_hours", type=float, help="hours, evaluation and saving included; the learning rate comes down in time")
-    add("--patience", type=positive, help="evaluations in a row without a better validation loss")
+    add("--max_steps", help="optimizer steps")
+    add("--epochs", help="passes over the training set; beyond 20 a model mostly learns it by heart")
+    add("--max_hours", help="hours, evaluation and saving included; the learning rate comes down in time")
+    add("--patience", help="evaluations in a row without a better validation loss")
 
     add = parser.add_argument_group("optimizer").add_argument
     add("--optim", choices=("adamw", "adamw8bit", "muon"), default="adamw", help="adamw8bit saves 6 bytes a parameter; "
         "muon needs fewer steps from scratch (its embeddings are AdamW's)")
-    add("--lr", type=float, help="peak learning rate; by default 5e-5 with --init_from, else by --cfg: "
+    add("--lr", help="peak learning rate; by default 5e-5 with --init_from, else by --cfg: "
         + ", ".join(f"{name} {lr:g}" for name, (*_, lr) in CONFIGS.items()))
-    add("--muon_lr", type=float, default=0.02, help="peak learning rate of the matrices with --optim muon")
-    add("--warmup_steps", type=int, help="steps in which the learning rate rises; by default 5 %% of the run, at most 2000")
+    add("--muon_lr", default=0.02, help="peak learning rate of the matrices with --optim muon")
+    add("--warmup_steps", help="steps in which the learning rate rises; by default 5 %% of the run, at most 2000")
     add("--schedule", choices=("cosine", "linear", "wsd"), default="cosine", help="how it falls; wsd: level until the "
         "last fifth")
-    add("--min_lr_ratio", type=float, default=0.1, help="the floor that it falls to, as a share of the peak")
-    add("--weight_decay", type=float, default=0.1, help="pull of the matrices toward zero; more of it against overfitting")
-    add("--grad_clip", type=float, default=1.0, help="largest gradient norm; lower it against loss spikes")
-    add("--seed", type=int, default=1337, help="of the weights and of the order of the rows")
+    add("--min_lr_ratio", default=0.1, help="the floor that it falls to, as a share of the peak")
+    add("--weight_decay", default=0.1, help="pull of the matrices toward zero; more of it against overfitting")
+    add("--grad_clip", default=1.0, help="largest gradient norm, 0 for no limit; lower it against "
+        "loss spikes")
+    add("--seed", default=1337, help="of the weights and of the order of the rows")
 
     group = parser.add_argument_group("speed and memory")
     add, add_precision = group.add_argument, group.add_mutually_exclusive_group().add_argument
@@ -1745,33 +1768,78 @@ def build_parser() -> argparse.ArgumentParser:
     add("--compile", action="store_true", help="torch.compile, on a CUDA GPU: faster steps after a minute of "
         "compiling, for long runs")
     add("--cpu", action="store_true", help="leave the GPU alone")
-    add("--vram_gb", type=float, help="hold a larger card to this many GiB, and plan for it; by default the card's own")
+    add("--vram_gb", help="hold a larger card to this many GiB, and plan for it; by default the card's own")
 
     add = parser.add_argument_group("log, evaluation, snapshots").add_argument
-    add("--log_every", type=positive, default=10, help="steps between lines")
-    add("--eval_every", type=positive, default=500, help="steps between evaluations")
-    add("--save_every", type=positive, default=500, help="steps between snapshots: what a power cut costs")
-    add("--keep", type=positive, default=2, help="snapshots kept, of 12 bytes a parameter each")
+    add("--log_every", default=10, help="steps between lines")
+    add("--eval_every", default=500, help="steps between evaluations")
+    add("--save_every", default=500, help="steps between snapshots: what a power cut costs")
+    add("--keep", default=2, help="snapshots kept, of 12 bytes a parameter each")
     add("--dry_run", action="store_true", help="print the plan with predicted memory, disk and time, and stop: "
         "nothing is written")
     # fmt: on
     return parser
 
 
-def positive(text: str) -> int:
-    if not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
-    return int(text)
+# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: nothing
+# that is said can end the program or steer a terminal, a mistake of the user's is one line and exit code 2, every number
+# has a range, flags are written out, and the help shows defaults by itself.
 
 
-# From here on the same to the letter in prep_data.py, train.py and inference.py, which do not import one another: a
-# mistake of the user's is one line and exit code 2, flags are written out, and the help shows defaults by itself.
+class Outlet:
+    """Standard output or error that never raises: what a closed terminal, a dead pipe or a full disk does not take is lost.
+
+    A character that its encoding lacks is written as an escape. `error` is the first failure, or None.
+    """
+
+    def __init__(self, stream):
+        self.stream, self.error = stream, None
+
+    def __getattr__(self, name: str):
+        return getattr(self.stream, name)
+
+    def attempt(self, job, *args) -> None:
+        try:
+            job(*args)
+        except UnicodeEncodeError:
+            encoding = self.stream.encoding
+            self.attempt(job, args[0].encode(encoding, "backslashreplace").decode(encoding))
+        except (OSError, ValueError) as error:  # a closed file is a ValueError
+            self.error = self.error or error
+
+    def write(self, text: str) -> int:
+        self.attempt(self.stream.write, text)
+        return len(text)
+
+    def flush(self) -> None:
+        self.attempt(self.stream.flush)
+
+
+def guard_streams() -> None:
+    """Make standard output and error Outlets; where a stream was closed before the start, it is empty."""
+    sys.stdin = sys.stdin or open(os.devnull)  # noqa: SIM115 - for as long as the program runs
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name) or open(os.devnull, "w")  # noqa: SIM115
+        if type(stream).__name__ != "Outlet":
+            setattr(sys, name, Outlet(stream))
+
+
+@atexit.register
+def give_up_dead_streams() -> None:
+    """Python flushes both at its exit and ends in an error when that fails: what cannot be written goes nowhere."""
+    for stream in filter(None, (sys.__stdout__, sys.__stderr__)):
+        try:
+            stream.flush()
+        except (OSError, ValueError):
+            if not stream.closed:
+                os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 # What could move the cursor, retitle the window or reorder the line: C0, DEL, C1 and the bidirectional controls; and
 # halves of surrogate pairs, which is how bytes that are no UTF-8 arrive and what no terminal can be sent.
 STEERING = [*range(32), *range(127, 160), 0x61C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
 VISIBLE = {code: ascii(chr(code))[1:-1] for code in (*STEERING, *range(0xD800, 0xE000)) if chr(code) not in "\n\t"}
+LONGEST_LINE = 1200  # characters of an error: a name in it may be as long as a file
 
 
 def visible(text: str) -> str:
@@ -1779,10 +1847,32 @@ def visible(text: str) -> str:
     return text.translate(VISIBLE)
 
 
+def quoted(path: str | Path) -> str:
+    """A path or a word as it can be pasted into a shell."""
+    return visible(shlex.quote(str(path)))
+
+
 def fail(message: str, code: int = 2) -> NoReturn:
     line = visible(" ".join(message.split()))
-    print(f"{Path(__file__).name}: error: {line}", file=sys.stderr)
+    if len(line) > LONGEST_LINE:  # what is wrong stands first, the command that mends it last
+        line = f"{line[: LONGEST_LINE * 2 // 3]} ... {line[-LONGEST_LINE // 3 :]}"
+    kind = "" if code == 130 else "error: "  # what the user interrupted is none
+    print(f"{Path(__file__).name}: {kind}{line}", file=sys.stderr)
     raise SystemExit(code)
+
+
+def number(name: str, text: str) -> float:
+    """The number in `text`, if RANGES allows it for `name`: no NaN, no infinity, no fraction of a thing that is counted."""
+    kind, low, high = RANGES[name]
+    try:
+        value = kind(text)
+        if low <= value <= high:  # as NaN never is
+            return value
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(
+        f"{name} is a {'whole ' * (kind is int)}number from {low:,} to {high:,}, not {text[:40]!r}"
+    )
 
 
 class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -1792,13 +1882,25 @@ class Formatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionH
 
 
 class OneLineParser(argparse.ArgumentParser):
+    """Flags as RANGES has them, written out; a mistake is one line."""
+
     def __init__(self, description: str):
         # abbreviations would change their meaning with the next flag that begins alike
         super().__init__(Path(__file__).name, description=description, formatter_class=Formatter, allow_abbrev=False)
+
+    def parse_args(self, args=None, namespace=None):
+        for action in self._actions:
+            if action.dest in RANGES:
+                action.type = lambda text, name=action.dest: number(name, text)
+        return super().parse_args(args, namespace)
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message}; see python {self.prog} --help")
 
 
 if __name__ == "__main__":
-    main()
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        main()
+    except KeyboardInterrupt:  # the training loop notes a stop instead
+        fail("stopped before the first step; the same command starts again", code=130)

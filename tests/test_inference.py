@@ -127,7 +127,7 @@ def bot(bot_dir) -> inference.Chatbot:
 
 
 def settings(**changes) -> dict:
-    return {**{name: SETTING[1] for name, SETTING in inference.SETTINGS.items()}, "temperature": 0, **changes}
+    return {**{name: SETTING[0] for name, SETTING in inference.SETTINGS.items()}, "temperature": 0, **changes}
 
 
 def new_chat(bot, interactive: bool = False, system: str = "Be brief.", **changes) -> inference.Chat:
@@ -490,7 +490,7 @@ def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir, tmp_path):
         (["--model_dir", "{bot}", "--max_new_tokens", "1.5"], "max_new_tokens is a whole number from 1"),
         (["--model_dir", "{bot}", "--quantize", "int3"], "invalid choice: 'int3'"),
         (["--model_dir", "{bot}", "--device", "cuda", "--prompt", "Hi"], "cannot load {bot}"),
-        (["--model_dir", "{bot}", "--batch_size", "0"], "--batch_size is at least 1"),
+        (["--model_dir", "{bot}", "--batch_size", "0"], "batch_size is a whole number from 1"),
         (["--model_dir", "{bot}", "--prompts_file", "{tmp}/none.jsonl"], "{tmp}/none.jsonl: No such file"),
         (["--model_dir", "{bot}", "--prompts_file", "{tmp}/bad.jsonl"], "{tmp}/bad.jsonl, line 2 is no conversation"),
         (["--model_dir", "{bot}", "--prompts_file", "{tmp}/text.jsonl"], "{tmp}/text.jsonl holds no conversation"),
