@@ -1,6 +1,6 @@
 """What a CUDA card would do with train.py and inference.py, as far as a CPU can tell.
 
-The card is pretended (pretended_gpu/pretend_cuda.py): tensors that say cuda:0, with their numbers on the CPU. Proven is
+The card is pretended (tools/pretended_gpu): tensors that say cuda:0, with their numbers on the CPU. Proven is
 what depends on a tensor's device, type and shape: which way the program takes, that its operands meet on one device,
 that flash kernel, scaler and optimizers take what they are given, that it goes on after out of memory and NaN, how many
 graphs torch.compile captures, and how often the program waits for the card. Numbers are held against those of a run on
@@ -34,7 +34,7 @@ pytestmark = [
     ),
 ]
 
-PROGRAM = Path(__file__).parent / "pretended_gpu" / "run_cases.py"
+PROGRAM = Path(__file__).parent / "tools" / "pretended_gpu" / "run_cases.py"
 SMALL = (
     "--cfg tiny --n_layer 1 --n_embd 64 --n_head 2 --seq_len 64 --batch_size 4 --grad_accum 2 --lr 3e-3 "
     "--warmup_steps 0 --max_steps 3 --log_every 1"

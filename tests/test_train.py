@@ -177,7 +177,7 @@ LAUNCH = ["-m", "accelerate.commands.launch", "--num_processes", "2", "--num_mac
     [
         [*LAUNCH, "--cpu", "train.py"],
         [*LAUNCH, "--use_fsdp", "--fsdp_version", "2", "--fsdp_auto_wrap_policy", "TRANSFORMER_BASED_WRAP",
-         "tests/fsdp_on_cpu.py", "train.py"],
+         "tests/tools/fsdp_on_cpu.py", "train.py"],
     ],
     ids=["ddp", "fsdp"],
 )  # fmt: skip

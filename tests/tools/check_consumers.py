@@ -1,7 +1,7 @@
 """Ask the same greedy questions through every tool that opens a chatbot's folder, and compare the answers' text.
 
-    python tests/check_consumers.py                                    # checkpoints/demo, or a short training where it is missing
-    python tests/check_consumers.py --model_dir checkpoints/400m --out results.md
+    python tests/tools/check_consumers.py    # checkpoints/demo, or a short training where it is missing
+    python tests/tools/check_consumers.py --model_dir checkpoints/400m --out results.md
 
 It is no part of the test suite: it installs the tools into a virtual environment of their own (2 GB; llama-cpp-python is
 compiled: 5 minutes on two cores) and asks for some minutes more. Where inference.py answers X, so must `transformers serve`
@@ -24,7 +24,7 @@ import urllib.request
 from datetime import date
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 # torch first and within our bounds, so that what is installed after it keeps it
 PACKAGES = (
     ["torch>=2.6,<2.14"],
