@@ -1,26 +1,23 @@
-"""docs/export_gguf.py, read back by transformers' own GGUF reader, which knows llama.cpp's names, orders and alphabet.
-That llama.cpp itself answers alike is what check_consumers.py shows."""
+"""export_gguf.py, read back by transformers' own GGUF reader, which knows llama.cpp's names, orders and alphabet.
+That llama.cpp itself answers alike is what tools/check_consumers.py shows."""
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import re
 import shutil
-import sys
 from pathlib import Path
 
 import jinja2
 import pytest
 import torch
 import transformers
-from conftest import ROOT, mistake
+from conftest import mistake
 from test_inference import FACTS, HOSTILE, bot_dir, llama_dir  # noqa: F401
 
+import export_gguf
+
 gguf = pytest.importorskip("gguf")
-spec = importlib.util.spec_from_file_location("export_gguf", ROOT / "docs/export_gguf.py")
-sys.modules["export_gguf"] = export_gguf = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(export_gguf)
 
 TALK = [
     {"role": "user", "content": "Hi"},

@@ -6,7 +6,7 @@
 It is no part of the test suite: it installs the tools into a virtual environment of their own (2 GB; llama-cpp-python is
 compiled: 5 minutes on two cores) and asks for some minutes more. Where inference.py answers X, so must `transformers serve`
 by way of OpenAI's client, `pipeline("text-generation")`, lm_eval, and llama-cpp-python with the file that
-docs/export_gguf.py wrote. Writes a table to --out; exits 1 when one answer differs.
+export_gguf.py wrote. Writes a table to --out; exits 1 when one answer differs.
 """
 
 from __future__ import annotations
@@ -194,7 +194,7 @@ def main() -> int:
             '`pipeline("text-generation")`': run(python, "-c", PIPELINE, folder, NEW_TOKENS, input=lines),
         }
         for dtype in ("f32", "f16"):
-            run(python, ROOT / "docs/export_gguf.py", "--model_dir", folder, "--out", work / "a.gguf", "--dtype", dtype)
+            run(python, ROOT / "export_gguf.py", "--model_dir", folder, "--out", work / "a.gguf", "--dtype", dtype)
             made = run(python, "-c", LLAMA_CPP, work / "a.gguf", NEW_TOKENS, input=lines)
             answers[f"llama-cpp-python, GGUF in {dtype}"] = made
         found = {tool: ([json.loads(line) for line in out.splitlines()], asked) for tool, out in answers.items()}

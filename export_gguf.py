@@ -4,7 +4,7 @@ Reads   --model_dir: config.json, model*.safetensors, generation_config.json, to
 Writes  --out, and beside it what Ollama wants, .Modelfile; nothing is quantized: llama.cpp has tools for that
 
     pip install gguf
-    python docs/export_gguf.py --model_dir checkpoints/demo --out demo.gguf
+    python export_gguf.py --model_dir checkpoints/demo --out demo.gguf
 
 It takes seconds. llama.cpp's converter refuses a tokenizer whose hash it does not know, and so each that prep_data.py
 trained; here the vocabulary and the merges go in as they are, which is right for every tokenizer of GPT-2's kind.
