@@ -175,3 +175,32 @@ def hub(repositories: Repositories, cache: Path) -> Iterator[dict[str, str]]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+def tutorial_repositories() -> dict[str, dict[str, bytes]]:
+    """What the tutorial asks the hub for, small."""
+    import torch
+    import transformers
+
+    repositories = sample_repositories()
+    repositories["datasets/tatsu-lab/alpaca"] = {"data/train.parquet": parquet([*alpaca_rows(), alpaca_rows()[7]])}
+    gpt2 = repositories["models/gpt2"]
+    n_vocab = len(json.loads(gpt2["tokenizer.json"])["model"]["vocab"])
+    n_vocab += "<|endoftext|>" not in json.loads(gpt2["tokenizer.json"])["model"]["vocab"]
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(vocab_size=n_vocab, n_layer=2, n_embd=64, n_head=2)
+    weights = {
+        name: w for name, w in transformers.GPT2LMHeadModel(config).state_dict().items() if "lm_head" not in name
+    }
+    from safetensors.torch import save
+
+    repositories["models/gpt2-medium"] = {
+        **gpt2, "config.json": config.to_json_string().encode(), "model.safetensors": save(weights, {"format": "pt"})
+    }  # fmt: skip
+    texts = [{"text": f"Page {n}. " + " ".join(f"word{n * i % 97}" for i in range(200))} for n in range(200)]
+    repositories["datasets/HuggingFaceFW/fineweb-edu"] = {
+        "README.md": b"---\nconfigs:\n- config_name: sample-10BT\n  data_files: sample/10BT/*\n---\n",
+        "sample/10BT/000.parquet": parquet(texts),
+    }
+    repositories["datasets/HuggingFaceH4/ultrachat_200k"] = repositories["datasets/made-up/splits"]
+    return repositories
