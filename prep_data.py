@@ -1,7 +1,7 @@
 """Turn any chat data into clean, tokenized training rows.
 
-Reads   hub data sets and local .json .jsonl .csv .parquet files (.gz and .zst too), folders and globs, in any of
-        the FORMATS below, recognized by their columns. All but a .json array is streamed: memory stays flat.
+Reads   hub data sets and local files of JSON in any layout, CSV of any dialect, plain text, Parquet and Arrow (.gz and
+        .zst too), folders and globs, in any of the FORMATS below. Rows are streamed: memory stays flat.
 Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train_tokenized.jsonl and
         val_tokenized.jsonl (the same rows as input_ids and labels), tokenizer/ (with the chat template: the one
         place where the chat format is defined) and, last, manifest.json: its presence means complete.
@@ -11,8 +11,8 @@ Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train
 
 Takes about 10 seconds for Alpaca's 52,002 rows on two cores.
 
-Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 10 are what it takes
-besides: speed, disk, the command line. To understand how a chat becomes training data, stop reading after `main`.
+Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 11 are what it takes
+besides: speed, kinds of files, disk, the command line. To understand how a chat becomes training data, stop reading after `main`.
 """
 
 from __future__ import annotations
@@ -25,6 +25,8 @@ if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a w
 
 import argparse
 import atexit
+import bz2
+import codecs
 import contextlib
 import csv
 import functools
@@ -34,11 +36,13 @@ import hashlib
 import io
 import itertools
 import json
+import lzma
 import multiprocessing.pool
 import re
 import shlex
 import shutil
 import sys
+import tempfile
 import unicodedata
 import urllib.error
 import urllib.request
@@ -95,8 +99,6 @@ FORMATS = {
 ROLES = dict.fromkeys(("user", "human", "prompter", "customer"), "user")
 ROLES.update(dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "bard", "bing", "ai"), "assistant"))
 ROLES.update(system="system", developer="system")
-DATA_FILE = re.compile(r"(?!manifest\.json|.*_tokenized\.).+(\.parquet|\.(jsonl?|csv)(\.gz|\.zst)?)")
-SPLIT = re.compile(r"(?:(train(?:ing)?)|val(?:id(?:ation)?)?|dev|test|eval(?:uation)?|held_?out)(_[A-Za-z]+)?([-.].*)?")
 # What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
 PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
 OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
@@ -118,119 +120,86 @@ class Source:
     weight: float | None
     parts: dict[str, Any]
     rows: Counter = field(default_factory=Counter)  # "train read", "train clean" and so on
-    taken: str = ""  # the splits of a hub data set that are read, in words
+    notes: dict[str, None] = field(default_factory=dict)  # where rows come from and how they were read, for the card
 
 
-def part_of(name: str) -> str:
-    """'train', 'val' or '', of the name of a file or of a hub split."""
-    match = SPLIT.fullmatch(name)
-    return "" if match is None else "train" if match[1] else "val"
-
-
-def find_source(spec: str) -> Source:
-    """NAME_OR_PATH[:WEIGHT] -> its files; a folder's own train and validation files keep their parts."""
-    weighted = None if Path(spec).exists() else re.fullmatch(r"(.+):(?=.*[1-9])(\d*\.?\d+)", spec)
+def find_source(spec: str, asked: str | None = None, held_out: bool = False) -> Source:
+    """NAME_OR_PATH[:WEIGHT] -> its files; those of a folder keep the parts that their names and folders give them."""
+    weighted = None if os.path.lexists(spec) else re.fullmatch(r"(.+):(?=.*[1-9])(\d*\.?\d+)", spec)
     name, weight = (weighted[1], float(weighted[2])) if weighted else (spec, None)
-    folder, exists = Path(name).is_dir(), Path(name).exists()
-    pattern = f"{glob.escape(name)}/*" if folder else glob.escape(name) if exists else name
-    files = [Path(path) for path in sorted(glob.glob(pattern, recursive=True)) if DATA_FILE.fullmatch(Path(path).name)]
-    if (
-        not exists
-        and not files
-        and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name)
-        and not DATA_FILE.fullmatch(Path(name).name)
-    ):
-        return Source(name, weight, {})
-    if not files:
-        fail(f"{name}: no .json, .jsonl, .csv or .parquet file; give a file, a folder or a hub id")
-    val = [path for path in files if folder and part_of(path.name) == "val"]
-    train = [path for path in files if folder and part_of(path.name) == "train"]
-    train = train or [path for path in files if path not in val]
-    return Source(name, weight, {"train": train, "val": val} if train and val else {"train": files})
+    source = Source(name, weight, {})
+    if Path(name).is_dir():
+        by_split = files_by_split(Path(name)) or {"": []}
+        train, *val = choose_split(name, list(by_split), asked, held_out)
+        source.parts["train"] = by_split[train]
+        if val:
+            source.parts["val"] = [path for split in val for path in by_split[split]]
+    else:
+        files = (
+            [Path(name)] if os.path.lexists(name) else [Path(path) for path in sorted(glob.glob(name, recursive=True))]
+        )
+        files = [path for path in files if not path.is_dir()]
+        if not files and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name) and not DATA_FILE.fullmatch(Path(name).name):
+            return source  # a hub id
+        source.parts["train"] = files
+    if not any(source.parts.values()):
+        fail(f"{name}: no data file ({', '.join(KINDS)}, also .gz or .zst); give a file, a folder or a hub id")
+    for path in itertools.chain(*source.parts.values()):
+        if not path.is_file():
+            fail(f"{path}: no regular file but a broken link, a pipe or a device; give a file or remove it")
+    names = {part: some([path.name for path in paths]) for part, paths in source.parts.items()}
+    source.notes["from " + ", validation from ".join(names.values())] = None
+    return source
 
 
-def load_hub(source: Source, args: argparse.Namespace) -> None:
+def choose_split(name: str, splits: list[str], asked: str | None = None, held_out: bool = False) -> list[str]:
+    """The split to train on and those to validate on; fails where none is plainly for training. Of a set that is
+    `held_out` whole, by --val_dataset, the one to validate on."""
+    val = sorted((split for split in splits if part_of(split) == "val"), reverse=True)  # validation before test
+    if held_out and val and not asked:
+        return val[:1]
+    others = [split for split in splits if split not in val]
+    known = [split for split in ("train", "train_sft") if split in others]
+    plain = known[:1] or [split for split in others if part_of(split) == "train"] or others
+    train = asked or (plain[0] if len(plain) == 1 else None)
+    if train not in splits:
+        wrong = f"no split {asked}" if asked else "no split is plainly the one to train on"
+        fail(f"{name}: {wrong}; --split takes one of {some(filter(None, sorted(splits)))}")
+    # train_sft goes with test_sft; a --split that was asked for stands alone
+    ending = train[len("train") :] if part_of(train) == "train" else ""
+    return [train, *(split for split in val if not asked and split.endswith(ending))]
+
+
+def load_hub(source: Source, args: argparse.Namespace, held_out: bool) -> None:
     """Loads the train split of a hub data set, and the validation split that belongs to it."""
     from datasets import load_dataset
 
     try:
         sets = load_dataset(source.name, args.config, revision=args.revision, streaming=args.streaming)
     except Exception as error:  # of many kinds, and none is a fault of this script
-        while error.__cause__ is not None:  # the outermost only says that something failed
-            error = error.__cause__
         mend = "check the id, --config and the network, or give a local file"
-        if "column" in str(error):
+        if "column" in reason(error):
             mend = "its files differ: fetch them, and give those that belong together to --dataset"
-        fail(f"{source.name}: {str(error)[:400]}; {mend}")
-    train = args.split or train_split(list(sets))
-    if train not in sets:
-        wrong = f"no split {train}" if train else "no split is plainly the one to train on"
-        fail(f"{source.name}: {wrong}; --split takes one of {', '.join(sorted(sets))}")
-    source.parts["train"], source.taken = sets[train], f"split {train} of {', '.join(sorted(sets))}"
-    for name in sets:  # train_sft goes with test_sft; a --split that was asked for stands alone
-        belongs = part_of(name) == "val" and name.endswith(train[len("train") :]) and train.startswith("train")
-        if belongs and not args.split and "val" not in source.parts:
-            source.parts["val"], source.taken = sets[name], f"{source.taken}; {name} is for validation"
-
-
-def train_split(names: list[str]) -> str:
-    """The split that is plainly the one to train on, else ''. An only split is, unless it is called test or the like."""
-    plain = [name for name in names if part_of(name) == "train"]
-    best = [name for name in ("train", "train_sft") if name in names] or (plain if len(plain) == 1 else [])
-    return (best or [name for name in names if len(names) == 1 and part_of(name) != "val"] or [""])[0]
-
-
-def read_file(path: Path) -> Iterator[tuple[int, Any]]:
-    """(line, row) of a local file: a JSON line as it stands, a Drop for a malformed row."""
-    if path.suffix == ".parquet":
-        from pyarrow.parquet import ParquetFile
-
-        batches = ParquetFile(path).iter_batches(batch_size=1000)
-        yield from enumerate((row for batch in batches for row in batch.to_pylist()), 1)
-        return
-    with open(path, "rb") as raw:
-        data: Any = gzip.GzipFile(fileobj=raw) if path.suffix == ".gz" else raw
-        if path.suffix == ".zst":
-            from zstandard import ZstdDecompressor
-
-            data = ZstdDecompressor().stream_reader(raw, read_across_frames=True)
-        # bytes that are no UTF-8 become lone surrogates: they mark their own row as broken, and no other
-        text = io.TextIOWrapper(data, "utf-8-sig", errors="surrogateescape", newline="")
-        if ".csv" in path.suffixes:
-            csv.field_size_limit(1 << 30)
-            reader = csv.DictReader(text, strict=True)
-            for row in reader:
-                whole = None not in row and None not in row.values()
-                yield reader.line_num, row if whole else Drop("another number of columns than the first line")
-        else:
-            first, head = 1, text.read(1)
-            while head.isspace():
-                first, head = first + (head == "\n"), text.read(1)
-            if head == "[":
-                yield from enumerate(json.loads(head + text.read()), 1)
-            else:
-                yield from enumerate(itertools.chain([head + text.readline()], text), first)
+        fail(f"{source.name}: {reason(error)}; {mend}")
+    splits = choose_split(source.name, list(sets), args.split, held_out)
+    source.parts = {part: sets[split] for part, split in zip(("train", "val"), splits)}
+    source.notes[f"split {splits[0]} of {some(sorted(sets))}"] = None
+    source.notes.update((f"{split} is for validation", None) for split in splits[1:2])
 
 
 def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
     """(place, row) of all rows of a part, the place being file:line; a Drop stands for a malformed row."""
-    if not isinstance(source.parts[part], list):
-        for batch in source.parts[part].iter(batch_size=1000):
+    paths = source.parts[part]
+    if not isinstance(paths, list):
+        for batch in paths.iter(batch_size=1000):
             yield from ((source.name, dict(zip(batch, values))) for values in zip(*batch.values()))
         return
-    for path in source.parts[part]:
+    for path in paths:
         try:
-            for line, row in read_file(path):
-                if not isinstance(row, str):
-                    yield f"{path}:{line}", row
-                elif row.strip():
-                    try:
-                        row = json.loads(row)
-                    except (ValueError, RecursionError) as error:
-                        row = Drop(f"not JSON: {error}")
-                    yield f"{path}:{line}", row
-        except Exception as error:  # whatever the readers of five kinds of files raise
-            fail(f"{path}: cannot be read: {error}; mend the file or leave it out")
+            for line, row in read_file(path, source.notes, alone=len(paths) == 1):
+                yield f"{path}:{line}", row
+        except Exception as error:  # whatever the readers of all kinds of files raise
+            fail(f"{path}: cannot be read: {reason(error)}; mend the file or leave it out")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -624,6 +593,11 @@ def advice(dropped: Counter) -> str:
     return next((text for word, text in ADVICE.items() if word in reason), "check --format and --columns")
 
 
+def read_how(sources: list[Source]) -> list[str]:
+    """A line a source: where its rows come from, by which split, and what was guessed or found out about its files."""
+    return [visible(f"read    {source.name}: {'; '.join(source.notes)}") for source in sources]
+
+
 def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
     """A row as the model sees it; what is learned is green on a terminal."""
     green, plain = ("\033[32m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
@@ -679,8 +653,8 @@ def plan(args: argparse.Namespace) -> Plan:
     recorded = {key: value for key, value in vars(args).items() if key not in ("out_dir", "overwrite", "num_proc")}
     args.formats = {name: FORMATS[name] for name in ([args.format] if args.format else FORMATS)}
     args.formats = {"columns": args.columns} if args.columns else args.formats
-    sources = [find_source(spec) for spec in args.dataset]
-    val_sources = [find_source(args.val_dataset)] if args.val_dataset else sources
+    sources = [find_source(spec, args.split) for spec in args.dataset]
+    val_sources = [find_source(args.val_dataset, held_out=True)] if args.val_dataset else sources
     both = list(dict.fromkeys(sources + val_sources))
     paths = [path for source in both for part in source.parts.values() for path in part]
     inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
@@ -699,7 +673,7 @@ def load_what_is_not_local(plan: Plan) -> Any:
         prefer_cache()
     tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
     for source in hub:
-        load_hub(source, args)
+        load_hub(source, args, held_out=source not in plan.sources)
     if args.val_dataset:
         plan.val_sources[0].parts.setdefault("val", plan.val_sources[0].parts["train"])
     return tokenizer
@@ -806,8 +780,7 @@ def main(argv: list[str] | None = None) -> None:
         run.workdir.mkdir()
         stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
         result = stream(run, tokenizer)
-        notes = [f"read    {source.name}: {source.taken}" for source in run.all_sources if source.taken]
-        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len, notes)
+        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len, read_how(run.all_sources))
         paths = write_manifest(run, result, card)
         stack.pop_all()  # from here on the work folder stays until all of it is in place
         publish(run, paths)
@@ -868,7 +841,550 @@ class Seen:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 9 On disk: what is there already, what is kept between two passes
+# 9 Files: what they hold decides how they are read, and not what they are called
+
+KINDS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
+# What is no data by its name: the metadata of libraries, what prep_data.py itself wrote beside its rows, notes.
+NO_DATA = r"\.|cache-.*\.arrow|(manifest|state|dataset_infos?|dataset_dict|package|config)\.json$|.*_tokenized\.|(requirements|licen[cs]e|readme)\b"
+DATA_FILE = re.compile(rf"(?!{NO_DATA}).+({'|'.join(map(re.escape, KINDS))})(\.gz|\.zst|\.bz2|\.xz)?", re.IGNORECASE)
+HELD_OUT = r"val(?:id(?:ation)?)?|dev|test|eval(?:uation)?|held_?out"
+TRAIN = r"train(?:ing)?"
+# train_sft.jsonl, gsm8k-test.jsonl; but not unit_test_cases.jsonl, which may be anything
+SPLIT = re.compile(
+    rf"(?:({TRAIN}(?:_[A-Za-z]+)?)|((?:{HELD_OUT})(?:_[A-Za-z]+)?)|.*[-_.](?:({TRAIN})|({HELD_OUT})))(?:[-.].*)?"
+)
+MAX_ROW = (
+    8_000_000  # characters: a book of 3,000 pages; what is longer is no row but a file without line ends, or a trap
+)
+MAX_DOCUMENT = (
+    1_000_000  # characters after which a plain text is cut at the end of a line: it becomes several rows anyhow
+)
+LOOK = 1 << 16  # bytes from which the kind of a file, its encoding and its delimiter are found
+# The pages that are tried on bytes that are no UTF-8, and how much less sure the library has to be of a common one.
+PAGES = dict.fromkeys(("cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1258", "cp949", "gb18030", "big5"), 0.0)
+PAGES.update(cp1252=0.055, cp1250=0.0, cp932=0.05, cp1257=-0.15)
+FOREIGN = {  # how files begin that are no data, or not yet
+    b"pk\x03\x04": "a zip archive or an Excel workbook: unpack it, or save it as CSV",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
+    b"%pdf": "a PDF: save its text as .txt",
+    b"sqlite format 3": "a SQLite database: export the table as CSV",
+    b"version https://git-lfs": "a pointer of Git LFS and not the file itself: run git lfs pull where it was cloned",
+    b"<!doctype": "a web page and not the file: download it again",
+    b"<html": "a web page and not the file: download it again",
+    b"\x80\x04": "a pickle, which could run code when it is read: save it as Parquet or JSON",
+}
+
+
+def some(names: Iterable[Any], most: int = 8) -> str:
+    """The first few names, each cut, so that a line stays a line whatever a file holds."""
+    names = [str(name) for name in names]
+    shown = [name if len(name) <= 40 else name[:40] + "..." for name in names[:most]]
+    return ", ".join(shown) + (f" and {len(names) - most:,} more" if len(names) > most else "")
+
+
+def reason(error: BaseException) -> str:
+    """What a library says about an error, with what it says of the cause underneath."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    texts = [" ".join(str(error).split()) or type(error).__name__ for error in (causes[0], causes[-1])]
+    texts = [text if len(text) <= 400 else text[:400] + "..." for text in texts]
+    return texts[0] if texts[1] in texts[0] else f"{texts[0]} ({texts[1]})"
+
+
+def part_of(name: str) -> str:
+    """'train', 'val' or '', of the name of a file, a folder or a hub split."""
+    match = SPLIT.fullmatch(name)
+    return "" if match is None else "train" if match[1] or match[3] else "val"
+
+
+def files_by_split(folder: Path) -> dict[str, list[Path]]:
+    """{split: its data files}, in every folder below, by the name of the file or of a folder around it."""
+    found: list[Path] = []
+    for where, folders, names in os.walk(folder):
+        made_by_us = {"manifest.json", "train_tokenized.jsonl"} <= {*names} or Path(where).name == "prep.tmp"
+        if Path(where) != folder and (made_by_us or "tokenizer.json" in names):
+            folders.clear()
+            continue
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        found += [Path(where, name) for name in sorted(names) if DATA_FILE.fullmatch(name)]
+    tables = [path for path in found if kind_of(path) != ".txt"]  # beside data a text is a note about it
+    splits: dict[str, list[Path]] = {}
+    for path in tables or found:
+        inside = reversed(path.relative_to(folder).parts)
+        matches = [match for match in map(SPLIT.fullmatch, inside) if match]
+        splits.setdefault(next(filter(None, matches[0].groups())) if matches else "", []).append(path)
+    return splits
+
+
+def kind_of(path: Path) -> str:
+    """The last of KINDS in a file's name, empty without one: .csv of rows.csv.gz."""
+    return next((suffix for suffix in reversed([*map(str.lower, path.suffixes)]) if suffix in KINDS), "")
+
+
+class ZstdFile(io.RawIOBase):
+    """What gzip.GzipFile is for .gz: unpacked in small pieces, and a file that was cut off is an error, not a short one."""
+
+    def __init__(self, path: Path) -> None:
+        self.raw, self.frame, self.ready = path.open("rb"), None, b""
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        from zstandard import ZstdDecompressor
+
+        while not self.ready:
+            between = self.frame is None or self.frame.eof
+            packed = (self.frame.unused_data if self.frame and between else b"") or self.raw.read(512)
+            if not packed and not between:
+                raise EOFError("the file ends in the middle")
+            if not packed:
+                return 0
+            self.frame = ZstdDecompressor().decompressobj() if between else self.frame
+            self.ready = self.frame.decompress(packed)
+        size = min(len(buffer), len(self.ready))
+        buffer[:size], self.ready = self.ready[:size], self.ready[size:]
+        return size
+
+    def close(self) -> None:
+        self.raw.close()
+        super().close()
+
+
+def open_zstd(path: Path, mode: str) -> Any:
+    return io.BufferedReader(ZstdFile(path), 1 << 16)
+
+
+UNPACK = {b"\x1f\x8b": gzip.open, b"\x28\xb5\x2f\xfd": open_zstd, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+
+
+def open_bytes(path: Path) -> Any:
+    """The content of a file, packed or not, as its first bytes say."""
+    with open(path, "rb") as file:
+        magic = file.read(6)
+    return next((unpack for start, unpack in UNPACK.items() if magic.startswith(start)), open)(path, "rb")
+
+
+@dataclass
+class Look:
+    """What one look at the beginning of a file tells the readers."""
+
+    path: Path
+    notes: dict[str, None]
+    alone: bool  # whether it is the only file of its part
+    head: bytes
+    kind: str = ""
+    encoding: str = ""
+    text: str = ""  # the head, decoded, without the line that it cuts
+
+    def note(self, what: str) -> None:
+        self.notes[f"{self.path.name}: {what}"] = None
+
+    def open(self, newline: str | None = "") -> io.TextIOWrapper:
+        # bytes that the encoding does not have become lone surrogates: they mark their own row as broken, and no other
+        return io.TextIOWrapper(open_bytes(self.path), self.encoding, errors="surrogateescape", newline=newline)
+
+
+def read_file(path: Path, notes: dict[str, None], alone: bool) -> Iterator[tuple[int, Any]]:
+    """(line, row) of a local file; a Drop stands for a malformed row. The first of READERS that knows it reads it."""
+    with open_bytes(path) as file:
+        look = Look(path, notes, alone, file.read(LOOK))
+    if not look.head:
+        return
+    for start, what in FOREIGN.items():
+        if look.head[:30].lower().lstrip().startswith(start):
+            raise ValueError(f"it is {what}")
+    if look.head[257:262] == b"ustar":
+        raise ValueError("it is a tar archive: unpack it")
+    look.kind = kind_of(path)
+    for knows, reader in READERS.items():
+        if reader is read_json:  # from here on it is text
+            look.encoding = find_encoding(look)
+            whole = len(look.head) < LOOK
+            look.text = look.head.decode(look.encoding, "replace")
+            look.text = look.text if whole else look.text[: look.text.rfind("\n") + 1] or look.text
+        if knows(look):
+            yield from reader(look)
+            return
+    raise ValueError(f"it begins neither like {', '.join(KINDS)}; give its name the ending that says what it is")
+
+
+def find_encoding(look: Look) -> str:
+    """UTF-8 unless the bytes say otherwise: a mark or the zeros of UTF-16, or sequences that UTF-8 does not have."""
+    head, marks = look.head, {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\0\0\xfe\xff": "utf-32"}
+    encoding = next((name for mark, name in marks.items() if head.startswith(mark)), None)
+    if encoding is None and head.count(0) * 3 > len(head) and head.strip(b"\0"):
+        encoding = json.detect_encoding(head)  # by where the zeros of the first letters stand
+    encoding = encoding or find_page(look.path)
+    if encoding != "utf-8-sig":
+        look.note(f"read as {encoding}" + (", a guess from its bytes" if encoding in PAGES else ""))
+    return encoding
+
+
+def find_page(path: Path) -> str:
+    """The code page of a file that is no UTF-8, where two lines or more tell; UTF-8 otherwise."""
+    strict, strange = codecs.getincrementaldecoder("utf-8")(), []
+    with open_bytes(path) as file:
+        try:
+            for _ in range(256):  # MB: what is strange first after that is a broken row
+                if not (block := file.read(1 << 20)):
+                    return "utf-8-sig"
+                strict.decode(block)
+            return "utf-8-sig"
+        except UnicodeDecodeError:
+            pass
+    with open_bytes(path) as file:
+        for line in itertools.islice(iter(lambda: file.readline(LOOK), b""), 1_000_000):
+            if not line.isascii():
+                strange.append(line)
+            if len(strange) > 300:
+                break
+    text = b"".join(strange).decode("utf-8", "surrogateescape")
+    escaped = sum("\udc80" <= letter <= "\udcff" for letter in text)
+    if len(strange) < 2 or escaped < sum("\x7f" < letter < "\udc80" or letter > "\udcff" for letter in text):
+        return "utf-8-sig"  # a few broken bytes
+    from charset_normalizer import from_bytes
+
+    sample = b"".join(strange)[:LOOK]
+    matches = reversed(list(from_bytes(sample, cp_isolation=list(PAGES))))
+    names = {name: match for match in matches for name in match.could_be_from_charset}
+    sure = {name: names[name].coherence - names[name].chaos + more for name, more in PAGES.items() if name in names}
+    return max(sure, key=sure.get, default="cp1252")
+
+
+def read_parquet(look: Look) -> Iterator[tuple[int, Any]]:
+    from pyarrow.parquet import ParquetFile
+
+    with seekable(look) as file:
+        table = ParquetFile(file)
+        groups = [table.metadata.row_group(number) for number in range(table.num_row_groups)]
+        widest = max((group.total_byte_size // max(1, group.num_rows) for group in groups), default=0)
+        yield from table_rows(table.iter_batches(batch_size=max(1, min(1000, MAX_ROW // (widest + 1)))))
+
+
+def read_arrow(look: Look) -> Iterator[tuple[int, Any]]:
+    """Files of Arrow: the folders that `datasets` saves hold streams of them, Feather is the other kind."""
+    import pyarrow
+
+    with seekable(look) as file:
+        if look.head.startswith(b"ARROW1"):
+            table = pyarrow.ipc.open_file(file)
+            yield from table_rows(table.get_batch(number) for number in range(table.num_record_batches))
+        else:
+            yield from table_rows(pyarrow.ipc.open_stream(file))
+
+
+def seekable(look: Look) -> Any:
+    """The content as a file that can be read from any place: a packed one is unpacked to disk."""
+    file = open_bytes(look.path)
+    if isinstance(file, io.BufferedReader) and not isinstance(file.raw, ZstdFile):
+        return file
+    unpacked = tempfile.TemporaryFile()  # noqa: SIM115  (the caller closes it)
+    with file:
+        shutil.copyfileobj(file, unpacked)
+    unpacked.seek(0)
+    return unpacked
+
+
+def table_rows(batches: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """(number, row) of the batches of a table; few at a time, so that Python never holds much of it."""
+    number = 0
+    for batch in batches:
+        step = max(1, min(1000, MAX_ROW * len(batch) // (batch.nbytes + 1)))
+        for start in range(0, len(batch), step):
+            piece = batch.slice(start, step)
+            too_long = step == 1 and piece.nbytes > MAX_ROW
+            for row in [TOO_LONG] if too_long else piece.to_pylist():
+                number += 1
+                yield number, row
+
+
+TOO_LONG = Drop(f"a row of more than {MAX_ROW:,} characters: split it")
+
+
+def looks_like_json(look: Look) -> bool:
+    return look.kind in (".json", ".jsonl", ".ndjson") or re.match(r'\s*[\[{]\s*["\[{]', look.text) is not None
+
+
+def read_json(look: Look) -> Iterator[tuple[int, Any]]:
+    """JSON in any layout: a value a line, or values spread over lines that hold the rows one way or another."""
+    with look.open() as text:
+        lines = (line for line in iter(functools.partial(text.readline, MAX_ROW), "") if not line.isspace())
+        first, second = next(lines, ""), next(lines, "")
+    # one line that is whole makes it a value a line, also where the first is damaged; `{` alone begins a layout
+    damaged = is_whole(second) and first.rstrip()[-1:] not in "[{,"
+    a_line = (bool(second) and (is_whole(first) or damaged)) or first.lstrip()[:1] not in ("[", "{")
+    with look.open() as text:
+        values, header = json_lines(text) if a_line else json_document(look, JsonText(text)), None
+        for line, value in values:
+            rows = [value]
+            if (
+                isinstance(value, list)
+                and value
+                and all(isinstance(item, dict) and not is_turn(item) for item in value)
+            ):
+                rows = value  # several rows in one list
+            elif isinstance(value, list) and header:
+                rows = [dict(zip(header, value))]
+            elif isinstance(value, list) and value and known_columns().issuperset(map(str, value)):
+                header, rows = value, []
+            elif isinstance(value, list):
+                rows = [{"messages": value}]
+            yield from ((line, row) for row in rows)
+
+
+def known_columns() -> set[str]:
+    return {column for columns in FORMATS.values() for column in columns.values()}
+
+
+def is_whole(line: str) -> bool:
+    try:
+        return isinstance(json.loads(line), (dict, list))
+    except (ValueError, RecursionError):
+        return False
+
+
+def is_turn(value: Any) -> bool:
+    return isinstance(value, dict) and not value.keys().isdisjoint(("role", "from", "speaker"))
+
+
+def json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
+    number = 0
+    while line := text.readline(MAX_ROW):
+        number += 1
+        if line[-1] in "\r\n" or len(line) < MAX_ROW:
+            try:
+                if not line.isspace():
+                    yield number, json.loads(line)
+            except (ValueError, RecursionError) as error:
+                yield number, Drop(f"not JSON: {error}")
+        else:
+            yield number, TOO_LONG
+            while (rest := text.readline(MAX_ROW)) and rest[-1] not in "\r\n":
+                pass
+
+
+class JsonText:
+    """The values of a JSON text one after the other, from a buffer that holds little more than one of them."""
+
+    def __init__(self, text: io.TextIOWrapper) -> None:
+        self.text, self.buffer, self.at, self.lines = text, "", 0, 1
+        self.decode = json.JSONDecoder().raw_decode
+
+    @property
+    def line(self) -> int:
+        return self.lines + self.buffer.count("\n", 0, self.at)
+
+    def more(self) -> bool:
+        """Reads on, as much again as waits there already."""
+        if got := self.text.read(max(LOOK, len(self.buffer) - self.at)):
+            self.lines, self.buffer, self.at = self.line, self.buffer[self.at :] + got, 0
+        return bool(got)
+
+    def next(self) -> str:
+        """The next character that is no space, empty at the end."""
+        while True:
+            self.at = re.compile(r"[ \t\r\n]*").match(self.buffer, self.at).end()
+            if self.at < len(self.buffer) or not self.more():
+                return self.buffer[self.at : self.at + 1]
+
+    def take(self, sign: str) -> bool:
+        found = self.next() == sign
+        self.at += found
+        return found
+
+    def value(self) -> Any:
+        self.next()
+        while True:
+            try:
+                value, end = self.decode(self.buffer, self.at)
+            except ValueError as error:
+                if len(self.buffer) - self.at > MAX_ROW:
+                    raise TOO_LONG from None
+                if not self.more():
+                    self.at = min(len(self.buffer), getattr(error, "pos", self.at))
+                    self.wrong(str(getattr(error, "msg", error)))
+            else:
+                if end < len(self.buffer) or not self.more():  # a number may go on beyond the buffer
+                    self.at = end
+                    return value
+
+    def items(self) -> Iterator[tuple[int, Any]]:
+        """(line, value) of a list, whose bracket was taken."""
+        while not self.take("]"):
+            yield self.line, self.value()
+            if not self.take(",") and self.next() != "]":
+                self.wrong("expecting ',' or ']'")
+
+    def wrong(self, what: str) -> NoReturn:
+        raise ValueError(f"line {self.line}: not JSON: {what}")
+
+
+def json_document(look: Look, text: JsonText) -> Iterator[tuple[int, Any]]:
+    """(line, value) of what a JSON file holds that is not a value a line."""
+    if text.take("["):
+        yield from text.items()
+    while text.next() == "{":
+        line = text.line
+        try:
+            value = text.value()
+        except Drop:  # too large for a row, so the rows are inside
+            yield from json_members(look, text)
+            continue
+        alone = line == 1 and not text.next()
+        yield from ((line, row) for row in (unwrap(look, value) if alone else [value]))
+    if text.next():
+        text.wrong("more behind its end")
+
+
+def json_members(look: Look, text: JsonText) -> Iterator[tuple[int, Any]]:
+    """The rows of a large object: those in its lists, or its members themselves, one at a time."""
+    text.take("{")
+    rows = 0
+    while not text.take("}"):
+        key = text.value()
+        if not text.take(":"):
+            text.wrong("expecting ':'")
+        held_out = part_of(str(key)) == "val"
+        look.note(f"validation rows under {key!r} are not used" if held_out else "rows inside of one object")
+        for line, value in text.items() if text.take("[") else iter([(text.line, text.value())]):
+            if is_container(value) and not held_out:
+                rows += 1
+                yield line, value
+        if not text.take(",") and text.next() != "}":
+            text.wrong("expecting ',' or '}'")
+    if not rows:
+        raise ValueError(f"a table by columns of more than {MAX_ROW:,} characters: save it as CSV or a row a line")
+
+
+def unwrap(look: Look, value: dict) -> list[Any]:
+    """The rows of an object: itself, or those that it wraps by name, by id, or column by column."""
+    lists = {key: item for key, item in value.items() if isinstance(item, list)}
+    if any(isinstance(value.get(name), str) or any(map(is_turn, lists.get(name, ()))) for name in known_columns()):
+        return [value]
+    if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
+        look.note("a table as columns and data")
+        return [dict(zip(map(str, value["columns"]), row)) for row in value["data"] if isinstance(row, list)]
+    by_name = {key: item for key, item in lists.items() if item and all(isinstance(row, dict) for row in item)}
+    if used := [key for key in by_name if part_of(key) != "val"]:
+        look.note(f"rows under {some(used)}" + f"; not used: {some(by_name.keys() - set(used))}" * (used != [*by_name]))
+        return [row for key in used for row in by_name[key]]
+    if lists and len(lists) == len(value) and len(set(map(len, lists.values()))) == 1:
+        look.note("a table by columns")
+        return [dict(zip(lists, row)) for row in zip(*lists.values())]
+    if not value or not all(isinstance(item, dict) for item in value.values()):
+        return [value]
+    first = next(iter(value.values()))
+    if all(map(str.isdigit, first)) and not all(map(str.isdigit, value)) and not any(map(is_container, first.values())):
+        look.note("a table by columns")
+        return [{key: column.get(number) for key, column in value.items()} for number in first]
+    look.note("an object by id")
+    return [row for key, item in value.items() if part_of(key) != "val" for row in unwrap(look, item)]
+
+
+def is_container(value: Any) -> bool:
+    return isinstance(value, (dict, list))
+
+
+def find_dialect(text: str) -> dict[str, Any]:
+    """The delimiter and the quoting by which the first rows have known columns and are all as wide as the first."""
+    if given := re.match(r'"?sep=(.)"?\r?\n', text):
+        return {"delimiter": given[1]}
+    best, lines = (-1, 0.0, 0, {}), text.splitlines(True)
+    for delimiter, more in itertools.product(
+        ",;\t|", ({}, {"escapechar": "\\", "doublequote": False}, {"quoting": csv.QUOTE_NONE})
+    ):
+        if more.get("quoting") and delimiter != "\t":
+            continue  # only tables of tabs are written without quotes
+        rows, ended = [], False
+        try:
+            rows.extend(row for row in csv.reader(lines, strict=True, delimiter=delimiter, **more) if row)
+            ended = True
+        except csv.Error:  # in the middle, or of a cell that the look cut
+            pass
+        if rows:
+            known = len(known_columns().intersection(map(str.strip, rows[0])))
+            even = sum(len(row) == len(rows[0]) for row in rows) / (len(rows) + (not ended))
+            best = max(best, (known, even, len(rows[0]), {"delimiter": delimiter, **more}), key=lambda found: found[:3])
+    return best[3]
+
+
+def looks_like_table(look: Look) -> bool:
+    first = look.text.partition("\n")[0].split(find_dialect(look.text).get("delimiter", ","))
+    return look.kind in (".csv", ".tsv") or len(known_columns().intersection(name.strip(' "\r') for name in first)) > 1
+
+
+def read_csv(look: Look) -> Iterator[tuple[int, Any]]:
+    dialect, size, header = find_dialect(look.text), 0, None
+    delimiter = dialect.setdefault("delimiter", ",")
+    between = f"with {delimiter!r} between the cells"
+    if delimiter != ("\t" if look.kind == ".tsv" else ","):
+        look.note(f"read {between}")
+    csv.field_size_limit(MAX_ROW)
+
+    def lines() -> Iterator[str]:
+        nonlocal size
+        while line := text.readline(MAX_ROW):
+            size += len(line)
+            if size >= MAX_ROW:
+                raise ValueError(f"line {reader.line_num + 1}: {TOO_LONG}, or close the quote that it opens")
+            yield line
+
+    with look.open() as text:
+        first = text.readline() if re.match(r'"?sep=.', look.text) else ""
+        reader = csv.reader(lines(), strict=True, **dialect)
+        try:
+            for cells in filter(None, reader):
+                line, size = reader.line_num + bool(first), 0
+                if header is None:
+                    header = [*map(str.strip, cells)]
+                elif len(cells) < len(header) or any(cells[len(header) :]):
+                    yield (
+                        line,
+                        Drop(
+                            f"another number of columns ({len(cells)}) than the first line ({len(header)}), {between}"
+                        ),
+                    )
+                else:
+                    yield line, dict(zip(header, cells))
+        except csv.Error as error:
+            raise ValueError(f"line {reader.line_num}: {error}, {between}") from None
+
+
+def read_text(look: Look) -> Iterator[tuple[int, Any]]:
+    """Documents of plain text, cut at the end of a line where they are longer than MAX_DOCUMENT."""
+    marked, blank = EOS in look.text, re.search(r"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", look.text)
+    how = f"between {EOS}" if marked else "a file" if not look.alone else "between blank lines" if blank else "a line"
+    look.notes[f"plain text, a document {how}"] = None
+    document, size, start = [], 0, 1
+    with look.open(newline=None) as text:
+        for number, line in enumerate(iter(functools.partial(text.readline, MAX_DOCUMENT), ""), 1):
+            pieces = line.split(EOS) if marked else [line]
+            ended = how == "a line" or (how == "between blank lines" and line.isspace())
+            for place, piece in enumerate([*pieces, ""] if ended else pieces):
+                if place or size > MAX_DOCUMENT:
+                    if whole := "".join(document).strip("\n"):
+                        yield start, {"text": whole}
+                    document, size, start = [], 0, number
+                document.append(piece)
+                size += len(piece)
+    if whole := "".join(document).strip("\n"):
+        yield start, {"text": whole}
+
+
+# The first that knows a file reads it: by its first bytes, by the shape of its first lines, and last by its name.
+READERS = {
+    lambda look: look.head.startswith(b"PAR1"): read_parquet,
+    lambda look: look.head.startswith((b"ARROW1", b"\xff\xff\xff\xff")): read_arrow,
+    looks_like_json: read_json,
+    looks_like_table: read_csv,
+    lambda look: look.kind == ".txt": read_text,
+}
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 10 On disk: what is there already, what is kept between two passes
 
 
 def fingerprint(path: Path) -> list:
@@ -978,7 +1494,7 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 10 The command line
+# 11 The command line
 
 
 def columns_format(text: str) -> dict[str, str]:

@@ -289,7 +289,7 @@ def test_every_drop_is_counted_by_its_reason(tmp_path):
         ("no assistant turn", {"messages": []}),
         ("broken encoding", chat("a \ud800", "b")),
         ("unknown columns", {"a": 1}),
-        ("unknown columns", ["a"]),
+        ("unknown columns", "a"),
         ("exact duplicate", good[0]),
         ("near duplicate", chat("what is  it", "A dog.")),
         ("near duplicate", chat("“WHAT is it?!”", "A dog.")),
@@ -692,6 +692,7 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, monkeypatch):
     (tmp_path / "empty.jsonl").write_text("")
     (tmp_path / "blank.json").write_text("\n \n")
     (tmp_path / "file.txt").write_text("x")
+    (tmp_path / "file.md").write_text("x")
     (tmp_path / "empty").mkdir()
     (tmp_path / "wrong").mkdir()
     (tmp_path / "wrong/tokenizer.json").write_text("{}")
@@ -704,15 +705,16 @@ def test_mistakes_end_in_one_line(tmp_path, capsys, monkeypatch):
         (["--dataset", "nowhere.jsonl"], "nowhere.jsonl"),
         (["--dataset", "no/where/at/all"], "no/where/at/all"),
         (["--dataset", "*.nothing"], "*.nothing"),
-        (["--dataset", "file.txt"], ".jsonl"),
+        (["--dataset", "file.txt"], "nothing to learn is left in val"),
+        (["--dataset", "file.md"], "give its name the ending"),
         (["--dataset", "empty"], ".jsonl"),
         (["--dataset", "bad.jsonl"], "bad.jsonl:2: not JSON"),
-        (["--dataset", "bad_array.json"], "bad_array.json: cannot be read"),
+        (["--dataset", "bad_array.json"], "bad_array.json: cannot be read: line 1: not JSON"),
         (["--dataset", "bad.csv"], "bad.csv: cannot be read"),
         (["--dataset", "short.csv"], "short.csv:3: another number of columns"),
         (["--dataset", "bad.parquet"], "bad.parquet: cannot be read"),
         (["--dataset", "bad.jsonl.gz"], "bad.jsonl.gz"),
-        (["--dataset", "bad.jsonl.zst"], "bad.jsonl.zst: cannot be read"),
+        (["--dataset", "bad.jsonl.zst"], "bad.jsonl.zst:1: not JSON"),
         (["--dataset", "deep.jsonl"], "deep.jsonl:3: not JSON"),
         (["--dataset", "empty.jsonl"], "empty.jsonl: holds no rows"),
         (["--dataset", "blank.json"], "blank.json: holds no rows"),

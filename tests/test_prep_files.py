@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import datetime
 import decimal
+import gzip
+import io
+import json
+import lzma
 import os
+import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+import zstandard
 from conftest import HANG_S, mistake, write_jsonl
+from loopback_hub import parquet
 
 import prep_data
 
@@ -19,6 +27,124 @@ import prep_data
 def pairs(prefix: str, count: int) -> list[dict]:
     return [{"question": f"{prefix}{n}", "answer": f"answer {n}"} for n in range(count)]
 
+
+def made_of(out: Path) -> list[tuple[str, ...]]:
+    """What became of the rows, in order of their first turn."""
+    lines = [line for name in ("train", "val") for line in (out / f"{name}.jsonl").open(encoding="utf-8")]
+    rows = [json.loads(line) for line in lines]
+    return sorted((row["text"],) if "text" in row else tuple(t["content"] for t in row["messages"]) for row in rows)
+
+
+def prep(dataset: Path, out: Path, *more: str) -> dict:
+    prep_data.main(["--dataset", str(dataset), "--out_dir", str(out), "--train_tokenizer", "260", *more])
+    return json.loads((out / "manifest.json").read_text(encoding="utf-8"))
+
+
+# ------------------------------------------------------------------------------------------------------ containers
+
+ROWS = [{"question": f"Où est {n}?", "answer": f'Là-bas, à {n} km; "près" d\'ici.'} for n in range(4)]
+FORMS = {"jsonl": "".join(json.dumps(row) + "\n" for row in ROWS)}
+
+
+def csv_of(rows: list[dict], **dialect) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), **dialect)
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def arrow_of(rows: list[dict], file: bool) -> bytes:
+    import pyarrow
+
+    table, sink = pyarrow.Table.from_pylist(rows), io.BytesIO()
+    with (pyarrow.ipc.new_file if file else pyarrow.ipc.new_stream)(sink, table.schema) as writer:
+        writer.write_table(table, max_chunksize=3)
+    return sink.getvalue()
+
+
+PRETTY = json.dumps(ROWS, indent=2, ensure_ascii=False)
+WINDOWS = ["cp1252", "utf-16", "utf-16-le", "utf-8-sig"]
+CONTAINERS = {  # name of the file: what it holds
+    "lines.json": FORMS["jsonl"],
+    "lines.ndjson": "\n" + FORMS["jsonl"].replace("\n", "\r\n\n"),
+    "lines.csv": FORMS["jsonl"],  # what it holds decides
+    "lines_without_ending": FORMS["jsonl"],
+    "array.json": json.dumps(ROWS),
+    "pretty.jsonl": PRETTY,
+    "pretty_objects.json": "\n".join(json.dumps(row, indent=4) for row in ROWS),
+    "a_row_a_line_in_brackets.json": "[\n" + ",\n".join(map(json.dumps, ROWS)) + "\n]\n",
+    "lists_of_rows.jsonl": f"{json.dumps(ROWS[:2])}\n{json.dumps(ROWS[2:])}\n",
+    "header.json": json.dumps([[*ROWS[0]], *([*row.values()] for row in ROWS)]),
+    "header.jsonl": "".join(json.dumps(row) + "\n" for row in [[*ROWS[0]], *([*row.values()] for row in ROWS)]),
+    "wrapped.json": json.dumps({"version": "1", "data": ROWS}),
+    "wrapped_twice.json": json.dumps({"result": {"count": 4, "rows": ROWS}}, indent=1),
+    "wrapped_splits.json": json.dumps({"train": ROWS, "test": [{"question": "held", "answer": "out"}]}),
+    "by_id.json": json.dumps({f"id-{n}": row for n, row in enumerate(ROWS)}),
+    "by_number.json": json.dumps(dict(enumerate(ROWS))),
+    "by_columns.json": json.dumps({key: [row[key] for row in ROWS] for key in ROWS[0]}),
+    "pandas.json": json.dumps({key: {n: row[key] for n, row in enumerate(ROWS)} for key in ROWS[0]}),
+    "pandas_split.json": json.dumps(
+        {"columns": [*ROWS[0]], "index": [*range(4)], "data": [[*row.values()] for row in ROWS]}
+    ),
+    "plain.csv": csv_of(ROWS),
+    "semicolon.csv": csv_of(ROWS, delimiter=";"),
+    "bar.csv": csv_of(ROWS, delimiter="|", lineterminator="\n"),
+    "tab.csv": csv_of(ROWS, delimiter="\t"),
+    "tab.tsv": csv_of(ROWS, delimiter="\t"),
+    "excel.txt": csv_of(ROWS, delimiter="\t"),
+    "unquoted.tsv": "".join("\t".join(row) + "\n" for row in [[*ROWS[0]], *([*row.values()] for row in ROWS)]),
+    "quoted.csv": csv_of(ROWS, quoting=csv.QUOTE_ALL, lineterminator="\r"),
+    "backslashes.csv": csv_of(ROWS, quoting=csv.QUOTE_ALL, escapechar="\\", doublequote=False),
+    "told.csv": "sep=;\r\n" + csv_of(ROWS, delimiter=";"),
+    "spaced.csv": csv_of(ROWS).replace("question,answer", " question , answer ").replace("\r\n", ",,\r\n"),
+    "stream.arrow": arrow_of(ROWS, file=False),
+    "feather.arrow": arrow_of(ROWS, file=True),
+    "x.parquet": parquet(ROWS),
+    **{f"{page}.csv": csv_of(ROWS, delimiter=";").encode(page) for page in WINDOWS},
+    **{
+        f"{page}.jsonl": "".join(json.dumps(r, ensure_ascii=False) + "\n" for r in ROWS).encode(page)
+        for page in WINDOWS
+    },
+}
+
+
+@pytest.mark.parametrize("packing", ["", ".gz", ".zst", ".xz"])
+@pytest.mark.parametrize("name", CONTAINERS)
+def test_containers(name, packing, tmp_path):
+    content = CONTAINERS[name]
+    content = content.encode() if isinstance(content, str) else content
+    path = tmp_path / (name + packing)
+    path.write_bytes(PACK[packing](content))
+    source = prep_data.find_source(str(path))
+    rows = [row for _, row in prep_data.read(source, "train")]
+    assert [{key: row[key] for key in ROWS[0]} for row in rows] == ROWS
+
+
+PAGES = {
+    "cp1250": ("Gdzie jest książka?", "Książka leży na półce, obok łóżka."),
+    "cp1251": ("Где кот?", "Кот сидит на крыше дома."),
+    "cp1252": ("Wie heißt du?", "Ich heiße Jörg und wohne in München."),
+    "cp1253": ("Πού είναι η γάτα;", "Η γάτα είναι στο σπίτι."),
+    "cp1254": ("Kedi nerede?", "Kedi evin çatısında oturuyor, şimdi ağlıyor."),
+    "cp932": ("猫はどこですか", "猫は家の屋根の上にいます。今日はとても天気がいいです。"),
+    "gb18030": ("猫在哪里", "猫在屋顶上。今天天气很好。"),
+    "cp949": ("고양이는 어디에 있습니까", "고양이는 집 지붕 위에 있습니다."),
+    "big5": ("貓在哪裡", "貓在屋頂上。今天天氣很好。"),
+}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_code_pages_are_guessed_and_the_card_says_so(page, tmp_path):
+    rows = [dict(zip(ROWS[0], (f"{n}: {PAGES[page][0]}", PAGES[page][1]))) for n in range(4)]
+    (tmp_path / "x.csv").write_bytes(csv_of([{"question": "plain", "answer": "rows"}, *rows]).encode(page))
+    card = prep(tmp_path / "x.csv", tmp_path / "out")["card"]
+    assert made_of(tmp_path / "out") == sorted([("plain", "rows"), *((row["question"], row["answer"]) for row in rows)])
+    same = {"big5": "(big5|cp950)"}.get(page, page)
+    assert re.search(f"x.csv: read as {same}, a guess from its bytes", card)
+
+
+PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress, ".xz": lzma.compress}
 
 # ----------------------------------------------------------------------------------------------------------- cells
 
