@@ -1291,22 +1291,20 @@ def find_dialect(text: str) -> dict[str, Any]:
     """The delimiter and the quoting by which the first rows have known columns and are all as wide as the first."""
     if given := re.match(r'"?sep=(.)"?\r?\n', text):
         return {"delimiter": given[1]}
-    best, lines = (-1, 0.0, 0, {}), text.splitlines(True)
-    for delimiter, more in itertools.product(
-        ",;\t|", ({}, {"escapechar": "\\", "doublequote": False}, {"quoting": csv.QUOTE_NONE})
-    ):
-        if more.get("quoting") and delimiter != "\t":
-            continue  # only tables of tabs are written without quotes
+    best: tuple = (-1, 0.0, 0, {})
+    quoting = [{}, *([{"escapechar": "\\", "doublequote": False}] if '\\"' in text else [])]
+    unquoted = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as only tables of tabs are written
+    for dialect in [*({"delimiter": sign, **more} for sign in ",;\t|" for more in quoting), unquoted]:
         rows, ended = [], False
         try:
-            rows.extend(row for row in csv.reader(lines, strict=True, delimiter=delimiter, **more) if row)
+            rows.extend(row for row in csv.reader(io.StringIO(text, newline=""), strict=True, **dialect) if row)
             ended = True
         except csv.Error:  # in the middle, or of a cell that the look cut
             pass
         if rows:
             known = len(known_columns().intersection(map(str.strip, rows[0])))
             even = sum(len(row) == len(rows[0]) for row in rows) / (len(rows) + (not ended))
-            best = max(best, (known, even, len(rows[0]), {"delimiter": delimiter, **more}), key=lambda found: found[:3])
+            best = max(best, (known, even, len(rows[0]), dialect), key=lambda found: found[:3])
     return best[3]
 
 
