@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -22,9 +21,9 @@ import tempfile
 import time
 from pathlib import Path
 
-import torch
+import report
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = report.ROOT
 KINDS = {
     "as it is": {},
     "AVX-512 without bf16 units": {"ONEDNN_MAX_CPU_ISA": "AVX512_CORE"},
@@ -68,9 +67,8 @@ def main() -> None:
             [sys.executable, *map(str, prepare), "--seq_len", "256"], cwd=ROOT, check=True, capture_output=True
         )
         lines = [
-            "# The demo's step on other processors", "",
-            f"`python tests/benchmarks/bench_cpu.py --before {args.before}`: {torch.get_num_threads()} threads of {platform.processor() or 'x86-64'}, "
-            f"torch {torch.__version__}; 4 layers x 256, 16 rows of 256 tokens, Muon; medians of {args.rounds} rounds in turn.",
+            f"`python tests/benchmarks/bench_cpu.py --before {args.before}`: {report.stamp('torch', 'transformers')}",
+            f"4 layers x 256, 16 rows of 256 tokens, Muon; medians of {args.rounds} rounds in turn.",
             "", "| processor | seconds a step before | now | ratio | start to first step before | now |", "|---|---:|---:|---:|---:|---:|",
         ]  # fmt: skip
         for name, kind in KINDS.items():
@@ -90,7 +88,7 @@ def main() -> None:
             )
     print("\n".join(lines))
     if args.out:
-        args.out.write_text("\n".join(lines) + "\n", encoding="utf-8")
+        report.write(args.out, "The demo's step on other processors", lines)
 
 
 if __name__ == "__main__":

@@ -17,20 +17,19 @@ import importlib.util
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from datetime import date
 from pathlib import Path
 
+import report
 import torch
 import transformers
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = report.ROOT
 sys.path.insert(0, str(ROOT))
 import inference  # noqa: E402
 import prep_data  # noqa: E402
@@ -175,13 +174,6 @@ def serve(folder: Path, turns: list[dict]) -> tuple[float, float]:
     raise AssertionError
 
 
-def hardware() -> str:
-    names = [
-        line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line
-    ]
-    return f"{names[0]}, {torch.get_num_threads()} threads"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cfg", choices=SHAPES, nargs="+", default=list(SHAPES))
@@ -189,7 +181,7 @@ def main() -> None:
         "--dtype", choices=("fp32", "bf16", "int8", "nf4"), nargs="+", default=["fp32", "bf16", "int8", "nf4"]
     )
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--out", default=str(ROOT / "tests/benchmarks/results/inference.md"))
+    parser.add_argument("--out", type=Path, default=report.RESULTS / "inference.md")
     args = parser.parse_args()
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()
@@ -220,13 +212,14 @@ def main() -> None:
     served = (
         ""
         if any("transformers serve" in line for line in lines)
-        else "`transformers serve` was skipped: its extra is not installed.\n"
+        else "`transformers serve` was skipped: its extra is not installed."
     )
-    text = (f"# Speed of the chat\n\n{date.today()}, {hardware()}, {limit / 1e9:.1f} GB/s read at best, load {load:.1f} at the start; torch "
-            f"{torch.__version__}, transformers {transformers.__version__}, Python {platform.python_version()}.\nTurn {TURNS} of a chat, "
-            f"{NEW_TOKENS} new tokens, medians of {args.repeats}. {served}\n" + "\n".join([*lines, "", *bars, ""]))  # fmt: skip
-    Path(args.out).parent.mkdir(exist_ok=True)
-    Path(args.out).write_text(text, encoding="utf-8")
+    head = [
+        report.stamp("torch", "transformers"),
+        f"{torch.get_num_threads()} threads; {limit / 1e9:.1f} GB/s read at best, load {load:.1f} at the start. Turn {TURNS} of a chat, "
+        f"{NEW_TOKENS} new tokens, medians of {args.repeats}. {served}", "",
+    ]  # fmt: skip
+    report.write(args.out, "Speed of the chat", [*head, *lines, "", *bars])
     print(f"written: {args.out}")
 
 

@@ -23,7 +23,6 @@ import importlib.util
 import itertools
 import json
 import os
-import platform
 import random
 import re
 import statistics
@@ -31,10 +30,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+import report
+
+ROOT = report.ROOT
 BARS = "at most 2.0 x (a) + 6 s, at least 3 x faster than (b); 520,000 rows at most 1.25 x the memory of 52,000, below 1.5 GB"
 
 
@@ -205,13 +205,9 @@ def main() -> None:
             "c": "(c) TRL",
         }
         lines = [
-            "# prep_data.py: time and memory",
-            "",
-            f"`python tests/benchmarks/bench_prep.py --rows {args.rows} --rounds {args.rounds}` on {os.cpu_count()} cores "
-            f"({platform.machine()}), Python {platform.python_version()}, "
-            + ", ".join(f"{name} {version(name)}" for name in ("tokenizers", "transformers"))
-            + f"; tokenizer: {args.tokenizer or 'a BPE of 8,192 tokens trained on the text'}.",
-            f"{args.rows:,} {'rows of shuffled sentences' if args.like else 'made-up rows'}, {card['train']['tokens'] / card['train']['rows']:.0f} tokens on average.",
+            f"`python tests/benchmarks/bench_prep.py --rows {args.rows} --rounds {args.rounds}`: "
+            + report.stamp("tokenizers", "transformers", "trl"),
+            f"Tokenizer: {args.tokenizer or 'a BPE of 8,192 tokens trained on the text'}. {args.rows:,} {'rows of shuffled sentences' if args.like else 'made-up rows'}, {card['train']['tokens'] / card['train']['rows']:.0f} tokens on average.",
             f"Bars: {BARS}. (b) takes {median['b'] / median['a']:.1f} times as long as (a), which no tokenizing beats by much.",
             "",
             "| | seconds (median) | of all rounds |",
@@ -237,11 +233,9 @@ def main() -> None:
                 f"Peak memory, all processes together: {small[1]:.0f} MB with {args.rows:,} rows, {large[1]:.0f} MB with {10 * args.rows:,} "
                 f"({large[1] / small[1]:.2f} x, in {large[0]:.0f} s).",
             ]
-    text = "\n".join(lines) + "\n"
-    print(text)
+    print("\n".join(lines))
     if args.out:
-        args.out.parent.mkdir(parents=True, exist_ok=True)
-        args.out.write_text(text, encoding="utf-8")
+        report.write(args.out, "prep_data.py: time and memory", lines)
 
 
 if __name__ == "__main__":

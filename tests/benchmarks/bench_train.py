@@ -20,18 +20,15 @@ Takes about 30 minutes on two cores, `muon` another 15. Data comes from the hub 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import os
-import platform
 import sys
 import tempfile
-from importlib.metadata import version
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-from train_parts import card, dense, device_of, epoch, memory, muon  # noqa: E402
+import report
+
+sys.path.insert(0, str(report.ROOT))
+from train_parts import card, dense, device_of, epoch, memory, muon
 
 PARTS = {"epoch": epoch.part_epoch, "dense": dense.part_dense, "packing": dense.part_packing, "memory": memory.part_memory,
          "muon": muon.part_muon, "card": card.part_card}  # fmt: skip
@@ -69,23 +66,18 @@ def main() -> None:
     if args.precision is None:
         chosen = train.build_parser().parse_args(["--model_dir", "unused", *(["--cpu"] if args.cpu else [])])
         args.precision = train.choose_precision(chosen)
-    hardware = torch.cuda.get_device_name() if device == "cuda" else f"{os.cpu_count()} cores ({platform.machine()})"
-    packages = ("torch", "transformers", "accelerate", *(["trl"] if importlib.util.find_spec("trl") else []))
-    versions = ", ".join(f"{name} {version(name)}" for name in packages)
+    hardware = torch.cuda.get_device_name() if device == "cuda" else None
     old = args.out.read_text().split("\n## ")[1:] if args.out and args.out.exists() else []
-    sections = {section.splitlines()[0]: "## " + section.strip() for section in old}
+    sections = {section.splitlines()[0]: "## " + section.strip() + "\n" for section in old}
     for part in args.parts:
         with tempfile.TemporaryDirectory() as folder:
             lines = PARTS[part](args, device, Path(folder))
-        stamp = f"Run on {hardware}, Python {platform.python_version()}, {versions}."
-        sections[lines[0][3:]] = "\n".join([*lines, "", stamp])
+        stamp = report.stamp("torch", "transformers", "accelerate", "trl", hardware=hardware)
+        sections[lines[0][3:]] = "\n".join([*lines, "", f"Run {stamp}", ""])
         print("\n".join(lines), flush=True)
         if args.out:
-            command = "python tests/benchmarks/bench_train.py"
-            head = (
-                f"# train.py beside other trainers\n\nWritten by `{command}`; each section says where it was run.\n\n"
-            )
-            args.out.write_text(head + "\n\n".join(sections.values()) + "\n")
+            head = "Written by `python tests/benchmarks/bench_train.py`; each section says when and where it was run."
+            report.write(args.out, "train.py beside other trainers", [head, "", *sections.values()])
 
 
 if __name__ == "__main__":

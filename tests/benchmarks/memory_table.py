@@ -8,14 +8,11 @@ Each row is 32 rows of --seq_len tokens a step in bf16; a cell is the largest mi
 from __future__ import annotations
 
 import sys
-from pathlib import Path
 
-import torch
-import transformers
+import report
 
-ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
-import train  # noqa: E402
+sys.path.insert(0, str(report.ROOT))
+import train
 
 N_VOCAB = 50_260  # GPT-2's tokens and three role tokens
 CARDS = (8, 12, 16, 24)
@@ -28,11 +25,9 @@ RUNS = [
 
 def main() -> None:
     table = [
-        "# What fits in which card, predicted",
-        "",
-        f"`python tests/benchmarks/memory_table.py`, torch {torch.__version__}, transformers {transformers.__version__}; "
-        "bf16, a step of 32 rows. A cell is the largest",
-        "micro-batch that fits and its peak in GiB, `ckpt` where that takes gradient checkpointing. Nothing here was measured on a GPU.",
+        f"`python tests/benchmarks/memory_table.py`: {report.stamp('torch', 'transformers')} Nothing here was measured on a GPU.",
+        "A step of 32 rows in bf16. A cell is the largest micro-batch that fits and its peak in GiB, `ckpt` where that takes",
+        "gradient checkpointing.",
         "",
         "| config | `--seq_len` | `--optim` | " + " | ".join(f"{card} GB" for card in CARDS) + " |",
         "|---|---|---|" + "---|" * len(CARDS),
@@ -48,8 +43,7 @@ def main() -> None:
             cells.append(f"{best[0]} ({best[2]:.1f}{', ckpt' if best[1] else ''})" if best else "-")
         table.append(f"| `{cfg}` | {seq_len} | `{optim}` | " + " | ".join(cells) + " |")
         print(table[-1], flush=True)
-    path = ROOT / "tests" / "benchmarks" / "results" / "memory.md"
-    path.write_text("\n".join(table) + "\n", encoding="utf-8")
+    report.write(report.RESULTS / "memory.md", "What fits in which card, predicted", table)
 
 
 if __name__ == "__main__":

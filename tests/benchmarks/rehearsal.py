@@ -17,10 +17,9 @@ import shutil
 import subprocess
 import sys
 import time
-from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-RESULTS = ROOT / "tests" / "benchmarks" / "results"
+from report import RESULTS, ROOT, stamp, write
+
 COMMANDS = (
     "python prep_data.py --dataset tatsu-lab/alpaca --out_dir data/rehearsal --seq_len {seq_len} --val_fraction 0.05",
     "python train.py --data_dir data/rehearsal --model_dir checkpoints/rehearsal --cfg {cfg} --seq_len {seq_len} "
@@ -69,16 +68,16 @@ def main() -> None:
     (RESULTS / "tutorial.json").write_text(text, encoding="utf-8")
     shutil.copy(ROOT / "checkpoints/rehearsal/loss.png", ROOT / "docs/rehearsal.png")
     first = json.loads((ROOT / "checkpoints/rehearsal/metrics.jsonl").read_text().splitlines()[0])
+    on_gpu = None if first["hardware"].startswith("CPU") else first["hardware"]
     page = [
-        "# The dress rehearsal", "", "As it went, by `python tests/benchmarks/rehearsal.py`, on "
-        f"{first['hardware']}, Python {first['python']}, torch {first['torch']}, transformers {first['transformers']}.", "",
+        f"As it went, by `python tests/benchmarks/rehearsal.py`: {stamp('torch', 'transformers', hardware=on_gpu)}", "",
         f"Training took {train_s / 60:.1f} min and at most {train_gib:.1f} GiB of main memory; scoring took {score_s:.0f} s.",
     ]  # fmt: skip
     for command, lines in zip(commands, (prepared, trained, scored)):
         lines = [line if len(line) < 200 else line[:200] + " ..." for line in lines]
         page += ["", "```text", f"$ {command}", *lines, "```"]
-    page += ["", "The first answers:", "", "```text", *answers, "```", ""]
-    (RESULTS / "rehearsal.md").write_text("\n".join(page), encoding="utf-8")
+    page += ["", "The first answers:", "", "```text", *answers, "```"]
+    write(RESULTS / "rehearsal.md", "The dress rehearsal", page)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,6 @@ import json
 import math
 import multiprocessing
 import os
-import platform
 import re
 import shlex
 import shutil
@@ -41,13 +40,13 @@ import time
 import traceback
 import warnings
 from collections.abc import Callable
-from datetime import date
 from functools import partial
-from importlib.metadata import version
 from pathlib import Path
 from typing import NoReturn
 
-ROOT = Path(__file__).resolve().parents[2]
+import report
+
+ROOT = report.ROOT
 HOLDS, FAILS, NOT_RUN = "holds", "FAILS", "not run"
 GIB = 2**30
 SETTING_UP = 300  # seconds at most to look at the machine, and as many to make up rows
@@ -858,16 +857,13 @@ def look_at(bench: Bench, claim: Claim, log: Path) -> tuple[str, str]:
 
 
 def write_table(path: Path, bench: Bench, command: str, results: list[tuple[str, ...]]) -> None:
-    card, versions = (
-        bench.card,
-        ", ".join(f"{name} {version(name)}" for name in ("torch", "transformers", "accelerate")),
-    )
+    card = bench.card
     counts = [f"{sum(verdict == kind for *_, verdict, _ in results)} {kind}" for kind in (HOLDS, FAILS, NOT_RUN)]
-    where = f"{card['name']}, {card['gib']:.1f} GiB, driver {driver()}" if card["gib"] else card["name"]
+    where = f"{card['name']}, {card['gib']:.1f} GiB, driver {driver()}" if card["gib"] else None
+    stamp = report.stamp("torch", "transformers", "accelerate", hardware=where)
     lines = [
-        "# What the card does" if not bench.miniature else "# What a card is asked, in miniature", "",
         *(["Tiny shapes on a CPU: the limits below say nothing about a card.", ""] if bench.miniature else []),
-        f"{date.today()}, {where}; {versions}, Python {platform.python_version()}. Written by", "", "```bash", command, "```", "",
+        f"{stamp} Written by", "", "```bash", command, "```", "",
         f"Claims: {', '.join(counts)}; {bench.budget - bench.left():.0f} s.", "",
         "| claim | expected | seen | verdict | seconds |", "|---|---|---|---|---:|",
     ]  # fmt: skip
@@ -879,7 +875,7 @@ def write_table(path: Path, bench: Bench, command: str, results: list[tuple[str,
             f"{verdict}: {seen}" if verdict == NOT_RUN else verdict,
         )
         lines.append("| " + " | ".join(cell.replace("|", "\\|") for cell in (*cells, seconds)) + " |")
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    report.write(path, "What the card does" if not bench.miniature else "What a card is asked, in miniature", lines)
 
 
 def driver() -> str:

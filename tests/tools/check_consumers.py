@@ -14,17 +14,18 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import socket
 import subprocess
 import sys
 import tempfile
 import time
 import urllib.request
-from datetime import date
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/benchmarks"))
+import report  # noqa: E402
+
 # torch first and within our bounds, so that what is installed after it keeps it
 PACKAGES = (
     ["torch>=2.6,<2.14"],
@@ -173,12 +174,7 @@ def main() -> int:
     add = parser.add_argument
     add("--model_dir", type=Path, help="default: checkpoints/demo; where that is missing, a model is trained")
     add("--venv", type=Path, default=ROOT / ".venv/consumers", help="where the tools go (default: .venv/consumers)")
-    add(
-        "--out",
-        type=Path,
-        default=ROOT / "tests/benchmarks/results/consumers.md",
-        help="the table (default: %(default)s)",
-    )
+    add("--out", type=Path, default=report.RESULTS / "consumers.md", help="the table (default: %(default)s)")
     args = parser.parse_args()
     os.environ.update(HF_HUB_OFFLINE="1", TOKENIZERS_PARALLELISM="false")
     python = install(args.venv.absolute())
@@ -201,10 +197,9 @@ def main() -> int:
         found["`lm_eval --apply_chat_template`"] = (lm_eval(python, folder, single, work), single)
     versions = ("torch", "transformers", "openai", "lm_eval", "gguf", "llama_cpp_python")
     code = f"from importlib.metadata import version\nfor name in {versions}: print(name, version(name))"
-    text = [f"# The same answers everywhere\n\n{date.today()}, Python {platform.python_version()}, {platform.machine()}; "
-            f"{', '.join(run(python, '-c', code).split(chr(10))[:-1])}.\n\nGreedy, {NEW_TOKENS} new tokens, float32; "
-            f"{len(asked)} questions, {len(asked) - len(single)} of them with what was said before. Equal is the text, "
-            "character by character, to that of\n`inference.py --jsonl --greedy --dtype fp32`.\n"]  # fmt: skip
+    text = [report.stamp(versions=", ".join(run(python, "-c", code).splitlines())), "",
+            f"Greedy, {NEW_TOKENS} new tokens, float32; {len(asked)} questions, {len(asked) - len(single)} of them with what was said before. "
+            "Equal is the text, character by character, to that of", "`inference.py --jsonl --greedy --dtype fp32`.", ""]  # fmt: skip
     text += ["| tool | equal answers | of |", "|---|---|---|"]
     differences = []
     for tool, (said, rows) in found.items():
@@ -216,8 +211,7 @@ def main() -> int:
         ]
     text += ["", *(f"- {line}" for line in differences), "The first answers:", ""]
     text += [f"- {messages[-1]['content']!r}: {answer!r}" for messages, answer in asked[:4]]
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    args.out.write_text("\n".join(text) + "\n", encoding="utf-8")
+    report.write(args.out, "The same answers everywhere", text)
     print("\n".join(text))
     return 1 if differences else 0
 
