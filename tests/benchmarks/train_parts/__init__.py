@@ -79,3 +79,17 @@ def in_process(job: str, **arguments) -> dict:
     if result.returncode:
         raise RuntimeError(f"{job} failed:\n{result.stdout[-2000:]}\n{result.stderr[-4000:]}")
     return json.loads(result.stdout.splitlines()[-1])
+
+
+def watch_steps(train) -> list[tuple[float, float]]:
+    """From here on each training step of `train` is added to the list, as (began, ended) in seconds of perf_counter."""
+    spans, training_step = [], train.training_step
+
+    def timed_step(*arguments, **more):
+        began = time.perf_counter()
+        result = training_step(*arguments, **more)
+        spans.append((began, time.perf_counter()))
+        return result
+
+    train.training_step = timed_step
+    return spans

@@ -6,7 +6,7 @@ import importlib.util
 import time
 from pathlib import Path
 
-from . import GIB, SEQ_LEN, SHAPE, in_process, median, memory_now, peak_memory, prepare, read_rows
+from . import GIB, SEQ_LEN, SHAPE, in_process, median, memory_now, peak_memory, prepare, read_rows, watch_steps
 
 PACKED_ROWS, CONVERSATIONS = 4, 32  # of a step: four packed rows hold some 32 Alpaca conversations
 LEARNING_RATE = 1e-3
@@ -17,22 +17,14 @@ LABELS = {"train.py": "`train.py`", "hf_padded": "HF `Trainer`, padded", "trl_pa
 def epoch_ours(data: str, init: str, out: str, precision: str, device: str, born: float) -> dict:
     import train
 
-    idle, spans, step = memory_now(device), [], train.training_step
-
-    def timed_step(*arguments, **more):
-        start = time.perf_counter(), time.time()
-        result = step(*arguments, **more)
-        spans.append((*start, time.perf_counter()))
-        return result
-
-    train.training_step = timed_step
+    idle, spans, clocks_differ_by = memory_now(device), watch_steps(train), time.time() - time.perf_counter()
     train.main(
         ["--data_dir", data, "--model_dir", out, "--init_from", init, "--seq_len", str(SEQ_LEN), "--epochs", "1",
          "--batch_size", str(PACKED_ROWS), "--grad_accum", "1", "--lr", str(LEARNING_RATE), "--warmup_steps", "0",
          "--min_lr_ratio", "1", f"--{precision}", *(["--cpu"] if device == "cpu" else [])]
     )  # fmt: skip
-    return {"seconds": spans[-1][2] - spans[0][0], "steps": len(spans), "startup": spans[0][1] - born,
-            "peak": peak_memory(device) - idle}  # fmt: skip
+    return {"seconds": spans[-1][1] - spans[0][0], "steps": len(spans),
+            "startup": spans[0][0] + clocks_differ_by - born, "peak": peak_memory(device) - idle}  # fmt: skip
 
 
 def epoch_theirs(name: str, data: str, init: str, out: str, precision: str, device: str, born: float) -> dict:

@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import json
 import math
-import time
 from pathlib import Path
 
-from . import ROOT, in_process, prepare
+from . import ROOT, in_process, prepare, watch_steps
 
 
 def muon_run(data: str, out: str, optim: str, lr: float, steps: int, seed: int, device: str, **_) -> dict:
     import train
 
-    spans, step = [], train.training_step
-
-    def timed_step(*arguments, **more):
-        start = time.perf_counter()
-        result = step(*arguments, **more)
-        spans.append(time.perf_counter() - start)
-        return result
-
-    train.training_step = timed_step
+    spans = watch_steps(train)
     rate = ["--lr", str(lr)] if optim == "adamw" else ["--lr", "3e-3", "--muon_lr", str(lr)]
     train.main(
         ["--data_dir", data, "--model_dir", out, "--cfg", "tiny", "--seq_len", "256", "--batch_size", "8", "--grad_accum",
@@ -30,7 +21,7 @@ def muon_run(data: str, out: str, optim: str, lr: float, steps: int, seed: int, 
     )  # fmt: skip
     rows = [json.loads(line) for line in (Path(out) / "metrics.jsonl").open()]
     curve = [(row["step"], row["val_loss"]) for row in rows if "val_loss" in row]
-    return {"curve": curve, "final": curve[-1][1], "seconds": sum(spans)}
+    return {"curve": curve, "final": curve[-1][1], "seconds": sum(ended - began for began, ended in spans)}
 
 
 def english_text(path: Path) -> Path:
@@ -49,6 +40,7 @@ def part_muon(args, device: str, work: Path) -> list[str]:
     )
     steps = args.muon_steps
     muon_steps = math.floor(steps * 2 / 3)
+    planned = {"adamw": steps, "muon": muon_steps}
     grid = {"adamw": (1e-3, 2e-3, 4e-3), "muon": (0.01, 0.02, 0.04)}
     lines = [
         "## Muon and AdamW", "",
@@ -58,48 +50,32 @@ def part_muon(args, device: str, work: Path) -> list[str]:
         "2/3 of the steps and 3/4 of the time (looked at every twelfth of a run).", "",
         "| data | seed | AdamW | Muon | Muon has AdamW's loss after steps, time | all steps of Muon, AdamW |", "|---|---:|---:|---:|---:|---:|",
     ]  # fmt: skip
-    curves = []
-    for name, data in (("bundled", sample), ("text", text)):
+    data, curves = {"bundled": sample, "text": text}, []
+
+    def trained(name: str, optim: str, lr: float, seed: int) -> dict:
+        return in_process("muon_run", data=str(data[name]), out=str(work / f"{name}-{optim}-{lr}-{seed}"), optim=optim,
+                          lr=lr, steps=planned[optim], seed=seed, device=device)  # fmt: skip
+
+    for name in data:
         best = {}
         for number in range(3):
             for optim, rates in grid.items():
-                n = steps if optim == "adamw" else muon_steps
-                given = {
-                    "data": str(data),
-                    "optim": optim,
-                    "lr": rates[number],
-                    "steps": n,
-                    "seed": 0,
-                    "device": device,
-                }
-                run = in_process("muon_run", **given, out=str(work / f"{name}-{optim}-{number}"))
+                run = trained(name, optim, rates[number], seed=0)
                 best[optim] = min(best.get(optim, (math.inf, 0)), (run["final"], rates[number]))
                 print(
                     f"muon, grid: {name} {optim} {rates[number]} -> {run['final']:.4f} in {run['seconds']:.0f} s",
                     flush=True,
                 )
         for seed in (1, 2, 3):
-            runs = {}
-            for optim in grid:
-                n = steps if optim == "adamw" else muon_steps
-                given = {
-                    "data": str(data),
-                    "optim": optim,
-                    "lr": best[optim][1],
-                    "steps": n,
-                    "seed": seed,
-                    "device": device,
-                }
-                runs[optim] = in_process("muon_run", **given, out=str(work / f"{name}-{optim}-seed-{seed}"))
-                curve = ", ".join(f"{step}: {loss:.3f}" for step, loss in runs[optim]["curve"])
+            runs = {optim: trained(name, optim, best[optim][1], seed) for optim in grid}
+            for optim, run in runs.items():
+                curve = ", ".join(f"{step}: {loss:.3f}" for step, loss in run["curve"])
                 curves.append(f"- {name}, seed {seed}, {optim} {best[optim][1]}: {curve}")
             a, m = runs["adamw"], runs["muon"]
             reached = next((step for step, loss in m["curve"] if loss <= a["final"]), None)
-            share = (
-                f"{reached} of {steps}, {m['seconds'] * reached / muon_steps / a['seconds']:.2f}x"
-                if reached
-                else "never"
-            )
+            share = "never"
+            if reached:
+                share = f"{reached} of {steps}, {m['seconds'] * reached / muon_steps / a['seconds']:.2f}x"
             lines.append(
                 f"| {name} | {seed} | {a['final']:.4f} | {m['final']:.4f} | {share} | {m['seconds']:.0f} s of {a['seconds']:.0f} s |"
             )
