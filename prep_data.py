@@ -38,6 +38,7 @@ import itertools
 import json
 import lzma
 import multiprocessing.pool
+import operator
 import re
 import shlex
 import shutil
@@ -458,9 +459,13 @@ class Encoder:
         return text + EOS
 
     def encode(self, text: str) -> list[int]:
-        if LATIN.fullmatch(text):  # the same ids at a fifth of the time (section 8)
-            return encode_by_words(text, self.words)
-        return self.tokenizer.backend_tokenizer.encode(text, add_special_tokens=False).ids
+        ids: list[int] = []
+        for piece in pieces(text):
+            if LATIN.fullmatch(piece):  # the same ids at a fifth of the time (section 8)
+                ids += encode_by_words(piece, self.words)
+            else:
+                ids += self.tokenizer.backend_tokenizer.encode(piece, add_special_tokens=False).ids
+        return ids
 
     def spans(self, ids: list[int]) -> Iterator[tuple[bool, list[int]]]:
         """A conversation's ids in pieces (learned, ids): learned is an answer up to and with its `<|endoftext|>`."""
@@ -483,10 +488,13 @@ class Encoder:
             ids = ids[: seq_len - ids[seq_len - 1 :: -1].index(self.eos)]
             yield {**row, "messages": row["messages"][: 2 * ids.count(self.eos)]}, ids
             return
-        words = self.tokenizer.backend_tokenizer.encode(self.render(row), add_special_tokens=False).word_ids
+        begins = bytearray()  # of each token whether a word begins with it
+        for piece in pieces(self.render(row)):
+            words = self.tokenizer.backend_tokenizer.encode(piece, add_special_tokens=False).word_ids
+            begins.extend(map(operator.ne, [-1, *words], words))
         while start < len(ids):
             end = min(start + seq_len, len(ids))
-            while start < end < len(ids) and words[end] == words[end - 1]:
+            while start < end < len(ids) and not begins[end]:
                 end -= 1
             if start == end:
                 raise Drop("word longer than --seq_len")
@@ -531,14 +539,27 @@ def encode_batch(batch: list[tuple[Any, str]]) -> list[tuple]:
     return encoder(batch)
 
 
+def in_batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
+    """Of 250 rows, or of fewer where they are long: what waits for a process is in memory."""
+    batch, size = [], 0
+    for part, keys, line in rows:
+        batch.append(((part, keys), line))
+        size += len(line)
+        if len(batch) == 250 or size > 1_000_000:
+            yield batch
+            batch, size = [], 0
+    if batch:
+        yield batch
+
+
 def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
     """(part, keys, row) -> (part, keys, row, tokens, counts) in order, whatever the number of processes; drops are counted."""
     processes = args.num_proc or os.cpu_count() or 1
     make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
     with make_pool(processes, start_worker, (tokenizer, args)) as pool:
-        queue: deque = deque()
-        while (batch := [((part, keys), line) for part, keys, line in itertools.islice(rows, 250)]) or queue:
+        queue, batches = deque(), in_batches(rows)
+        while (batch := next(batches, None)) or queue:
             if batch:
                 queue.append(pool.apply_async(encode_batch, (batch,)))
             if len(queue) <= 2 * processes and batch:
@@ -809,9 +830,26 @@ class Words(dict):
 
     def __missing__(self, word: str) -> list[int]:
         ids = self.bpe.encode(word, add_special_tokens=False).ids
-        if len(self) < 30_000:  # so that memory stays flat
+        if len(self) < 30_000 and len(word) < 100:  # so that memory stays flat
             self[word] = ids
         return ids
+
+
+PIECE = 50_000  # characters that are tokenized at once: the library takes 250 bytes for each
+WORD_ENDS = re.compile(r"\S(?=[ \n\t])|[^\W_](?=[。，、！？；])")  # where no word of GPT-2's goes on, nor could
+
+
+def pieces(text: str) -> Iterator[str]:
+    """A long text in pieces whose tokens are, one after the other, those of the whole."""
+    if len(text) <= PIECE:
+        yield text
+        return
+    for part in filter(None, CONTROL_TOKEN.split(text)):
+        start = 0
+        while len(part) - start > PIECE:
+            end = WORD_ENDS.search(part, start + PIECE // 2, start + PIECE)
+            yield part[start : (start := end.end() if end else start + PIECE)]  # a word that long is cut
+        yield part[start:]
 
 
 def encode_by_words(text: str, words: Words) -> list[int]:
@@ -1314,7 +1352,7 @@ def looks_like_table(look: Look) -> bool:
 
 
 def read_csv(look: Look) -> Iterator[tuple[int, Any]]:
-    dialect, size, header = find_dialect(look.text), 0, None
+    dialect, size, line, header = find_dialect(look.text), 0, 0, None
     delimiter = dialect.setdefault("delimiter", ",")
     between = f"with {delimiter!r} between the cells"
     if delimiter != ("\t" if look.kind == ".tsv" else ","):
@@ -1323,18 +1361,18 @@ def read_csv(look: Look) -> Iterator[tuple[int, Any]]:
 
     def lines() -> Iterator[str]:
         nonlocal size
-        while line := text.readline(MAX_ROW):
-            size += len(line)
+        while read := text.readline(MAX_ROW):
+            size += len(read)
             if size >= MAX_ROW:
-                raise ValueError(f"line {reader.line_num + 1}: {TOO_LONG}, or close the quote that it opens")
-            yield line
+                raise ValueError(f"line {line + 1}: {TOO_LONG}, or close the quote that it opens")
+            yield read
 
     with look.open() as text:
-        first = text.readline() if re.match(r'"?sep=.', look.text) else ""
+        line = first = len(text.readline()[:1]) if re.match(r'"?sep=.', look.text) else 0
         reader = csv.reader(lines(), strict=True, **dialect)
         try:
             for cells in filter(None, reader):
-                line, size = reader.line_num + bool(first), 0
+                line, size = reader.line_num + first, 0
                 if header is None:
                     header = [*map(str.strip, cells)]
                 elif len(cells) < len(header) or any(cells[len(header) :]):
@@ -1347,7 +1385,7 @@ def read_csv(look: Look) -> Iterator[tuple[int, Any]]:
                 else:
                     yield line, dict(zip(header, cells))
         except csv.Error as error:
-            raise ValueError(f"line {reader.line_num}: {error}, {between}") from None
+            raise ValueError(f"line {line + 1}: {error}, {between}") from None
 
 
 def read_text(look: Look) -> Iterator[tuple[int, Any]]:
@@ -1463,7 +1501,8 @@ def read_spool(path: Path) -> Iterator[tuple[str, tuple, str]]:
 def texts_of(rows: Iterable[tuple[str, tuple, str]]) -> Iterator[str]:
     """What the training rows say, for the tokenizer to learn from."""
     for row in (json.loads(line) for part, _, line in rows if part == "train"):
-        yield row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
+        text = row["text"] if "text" in row else "\n".join([row["system"], *(m["content"] for m in row["messages"])])
+        yield from pieces(text)
 
 
 def count_rows(part: Any, inputs: dict[str, list]) -> int | None:

@@ -7,9 +7,11 @@ import datetime
 import decimal
 import gzip
 import io
+import itertools
 import json
 import lzma
 import os
+import random
 import re
 import signal
 import subprocess
@@ -18,8 +20,9 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import HANG_S, mistake, write_jsonl
+from conftest import HANG_S, mistake, run_script, write_jsonl
 from loopback_hub import parquet
+from transformers import AutoTokenizer
 
 import prep_data
 
@@ -169,6 +172,67 @@ PACK = {"": bytes, ".gz": gzip.compress, ".zst": zstandard.compress, ".xz": lzma
 )
 def test_a_cell_is_text(value, text):
     assert prep_data.cell(value) == text
+
+
+# ---------------------------------------------------------------------------------------------------- flat memory
+
+
+def test_a_long_text_has_the_tokens_of_its_pieces(chat_data, monkeypatch):
+    tokenizer = AutoTokenizer.from_pretrained(chat_data / "tokenizer").backend_tokenizer
+    draw = random.Random(0)
+    words = (
+        "word",
+        " of",
+        "  two",
+        "\n\n",
+        " été",
+        "東京。",
+        "!",
+        " 42",
+        "<|user|>",
+        "\t x",
+        "'ll",
+        "۞",
+        " \n",
+        "\x1c",
+        "\u3000",
+    )
+    monkeypatch.setattr(prep_data, "PIECE", 200)
+    for _ in range(300):
+        text = "".join(draw.choices(words, k=300))
+        pieces = list(prep_data.pieces(text))
+        assert "".join(pieces) == text and max(map(len, pieces)) <= 200 and len(pieces) > 2
+        ids = [tokenizer.encode(piece, add_special_tokens=False).ids for piece in pieces]
+        assert list(itertools.chain(*ids)) == tokenizer.encode(text, add_special_tokens=False).ids, pieces
+    assert list(prep_data.pieces("x" * 500)) == ["x" * 200, "x" * 200, "x" * 100]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in other units elsewhere")
+def test_no_row_takes_all_memory(tmp_path, chat_data):
+    """A packed file of zeros, a book in one row and another without a space, one after the other in one process."""
+    few = write_jsonl(tmp_path / "few.jsonl", pairs("q", 5))
+    with gzip.open(tmp_path / "zeros.jsonl.gz", "wb") as file:
+        file.writelines(bytes(1 << 20) for _ in range(40))
+    write_jsonl(tmp_path / "book.jsonl", [{"text": "word and ünd more " * 30_000}, *pairs("q", 5)])
+    write_jsonl(tmp_path / "word.jsonl", [{"text": "字" * 300_000}, *pairs("q", 5)])
+    (tmp_path / "quote.csv").write_text('question,answer\n"' + "x\n" * 9_000_000)
+    code = """if True:
+        import resource, sys, prep_data
+        for file in sys.argv[2:]:
+            try:
+                prep_data.main(["--dataset", file, *sys.argv[1].split()])
+            except SystemExit:
+                pass
+            print("MB", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+    """
+    options = f"--out_dir {tmp_path / 'out'} --tokenizer {chat_data / 'tokenizer'} --seq_len 64 --num_proc 1"
+    files = [few, *(tmp_path / name for name in ("zeros.jsonl.gz", "quote.csv", "book.jsonl", "word.jsonl"))]
+    result = run_script("-c", code, options, *files)
+    peaks = [int(line.split()[1]) for line in result.stdout.splitlines() if line.startswith("MB ")]
+    assert len(peaks) == 5 and peaks[-1] < peaks[0] + 200, peaks
+    assert "zeros.jsonl.gz:1: a row of more than 8,000,000 characters" in result.stderr
+    assert "quote.csv: cannot be read: line 2: a row of more than 8,000,000 characters" in result.stderr
+    assert result.stderr.count("error") == 2
 
 
 # ------------------------------------------------------------------------------------------- one writer per folder
