@@ -120,27 +120,21 @@ def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_al
 
 
 def pack(lengths: list[int], capacity: int) -> list[list[int]]:
-    """Best-fit-decreasing bin packing: rows of document numbers, each row's lengths summing to at most `capacity`."""
+    """Rows of document numbers, each row's lengths summing to at most `capacity`: the longest documents first, each into
+    the fullest row that has room for it (best-fit-decreasing bin packing)."""
     # Conversations are short and rows are long: one a row would leave most of each step to padding, which costs the same.
     rows: list[list[int]] = []
-    rows_by_space = defaultdict(list)
-    spaces: list[int] = []  # the keys of rows_by_space that have a row, ascending
-    for document in sorted(range(len(lengths)), key=lambda i: -lengths[i]):
-        fit = bisect_left(spaces, lengths[document])
-        if fit == len(spaces):
-            row, space = len(rows), capacity
-            rows.append([])
+    spaces: list[tuple[int, int, int]] = []  # (free tokens, -turn, row) of the rows that are not full, ascending
+    for turn, document in enumerate(sorted(range(len(lengths)), key=lambda i: -lengths[i])):
+        fit = bisect_left(spaces, (lengths[document],))  # of rows with equal space, the one that was filled last
+        if fit < len(spaces):
+            space, _, row = spaces.pop(fit)
         else:
-            space = spaces[fit]
-            row = rows_by_space[space].pop()
-            if not rows_by_space[space]:
-                spaces.pop(fit)
+            space, row = capacity, len(rows)
+            rows.append([])
         rows[row].append(document)
-        space -= lengths[document]
-        if space:
-            if not rows_by_space[space]:
-                insort(spaces, space)
-            rows_by_space[space].append(row)
+        if space > lengths[document]:
+            insort(spaces, (space - lengths[document], -turn, row))
     return rows
 
 
