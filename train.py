@@ -65,7 +65,7 @@ from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 IGNORE_INDEX = -100  # a label that nothing is learned from, as everywhere in Hugging Face
-CONFIGS = {  # n_layer, n_embd, n_head, learning rate from scratch
+CONFIGS = {  # blocks, numbers that stand for a token, attention heads in a block, learning rate from scratch
     "tiny": (4, 256, 4, 1e-3),
     "small_test": (12, 768, 12, 6e-4),
     "baseline_355m": (24, 1024, 16, 3e-4),
@@ -83,8 +83,10 @@ BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
 
 def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_all: bool):
-    """Read tokenized rows and cut them to `seq_len`.
+    """Read tokenized rows and cut them to `seq_len` tokens.
 
+    A token is a word or a piece of one, as its number in the tokenizer's vocabulary. Learned are the answers, each with
+    the `<|endoftext|>` behind it (`eos_id`): what the model is to say, while questions are there to be read.
     Returns `(documents, counts, sha256)`: documents are pairs `(input_ids, learned)` of arrays of shape (L,)
     with L <= seq_len, int32 and bool. A conversation is cut after its last `<|endoftext|>` that fits, or dropped;
     plain text (every token learned) is split. The first token of a document is never learned: nothing precedes it.
@@ -101,7 +103,7 @@ def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_al
                     raise ValueError
             except (ValueError, KeyError, TypeError, OverflowError):
                 fail(f"{path}:{number}: not a tokenized row; make the data again with prep_data.py")
-            is_text = learned.all()
+            is_text = learned.all()  # of a conversation, its first question at least is not
             learned |= learn_all
             if is_text:
                 pieces = [slice(start, start + seq_len) for start in range(0, len(ids), seq_len)]
@@ -139,7 +141,10 @@ def pack(lengths: list[int], capacity: int) -> list[list[int]]:
 
 
 class Rows:
-    """Rows of up to `seq_len` tokens, each of one document or of several that do not see one another."""
+    """Rows of up to `seq_len` tokens, each of one document or of several that do not see one another.
+
+    `rows` holds each row's document numbers; `tokens` and `learned` (rows,) count its tokens and its learned ones.
+    """
 
     def __init__(self, documents, seq_len: int, packing: bool):
         self.documents, self.seq_len, self.packing = documents, seq_len, packing
@@ -151,27 +156,30 @@ class Rows:
     def __len__(self) -> int:
         return len(self.rows)
 
-    @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run
+    @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run; a step may end in the next epoch
     def order(self, seed: int, epoch: int) -> np.ndarray:
+        """An epoch, once through all rows, takes them in an order of its own."""
         return np.random.default_rng((seed, epoch)).permutation(len(self))
 
     def of_step(self, step: int, rows_per_step: int, seed: int) -> list[int]:
         """The rows of optimizer step `step`, in order: a pure function, so that a resumed run sees the same."""
+        # places are counted on from epoch to epoch, so that no rows are left over at an epoch's end
         places = range(step * rows_per_step, (step + 1) * rows_per_step)
         return [int(self.order(seed, place // len(self))[place % len(self)]) for place in places]
 
     def micro_batch(self, rows: list[int], device, full_width: bool = False) -> dict[str, torch.Tensor]:
-        """The tensors of one forward pass over `rows`.
+        """The tensors of one forward pass over `rows`, which are a step's or those of them that fit into memory.
 
-        input_ids, position_ids (B, T): positions restart with each document, which is what isolates them.
+        input_ids, position_ids (B, T): positions restart with each document, as if it stood alone.
         target_index, targets (N,): places in the flattened (B * T) whose next token is learned, and that token.
-        cu_seqlens (documents + 1,): where the documents begin in the flattened (B * T), for the attention.
+        cu_seqlens (documents + 1,): where the documents begin in the flattened (B * T), and where the last one ends. A
+        token attends within these bounds alone; transformers' own attention finds them where positions restart.
         """
         on_gpu = torch.device(device).type == "cuda"
         # packed rows are nearly full anyway, and tensors of one size leave no gaps in a GPU's memory
         width = self.seq_len if full_width or (on_gpu and self.packing) else int(self.tokens[rows].max())
         input_ids, position_ids = np.zeros((2, len(rows), width), dtype=np.int64)
-        learned = np.zeros((len(rows), width + 1), dtype=bool)
+        learned = np.zeros((len(rows), width + 1), dtype=bool)  # behind the last token comes nothing to be learned
         starts = []
         for b, row in enumerate(rows):
             t = 0
@@ -229,7 +237,7 @@ def build_config(args, n_vocab: int):
         config.activation_function = "gelu_pytorch_tanh"  # gelu_new with a fused kernel: same function, less memory
         config.resid_pdrop = config.embd_pdrop = args.dropout
         config.attn_pdrop = 0.0  # dropout inside attention rules out the fused kernels
-    config.use_cache = True
+    config.use_cache = True  # for whoever generates with it; training says no
     return config
 
 
@@ -255,7 +263,11 @@ def padded(n_vocab: int) -> int:
 
 
 class NextTokenLoss(torch.nn.Module):
-    """The causal language model with its loss: the sum over the supervised positions of a micro-batch."""
+    """The causal language model with its loss, summed over the learned tokens of a micro-batch.
+
+    The loss of a token is -ln of the probability that the model gave it before it came, in nats: 0 when the model was
+    sure of it, ln(vocabulary) when all tokens were alike to it. Causal: no token sees what comes after it.
+    """
 
     def __init__(self, model, n_vocab: int, flash_kernel=None):
         super().__init__()
@@ -276,6 +288,7 @@ class NextTokenLoss(torch.nn.Module):
         ).last_hidden_state
 
     def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
+        # only where the next token is learned: scores for all of the vocabulary, the logits, are the dearest product
         hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
         # The head is the embedding again, GPT-2 ties them: a token's row is both what it means and how likely it is said.
         # F.cross_entropy(hidden @ head.T, targets, reduction="sum"), but never all of the logits at a time
@@ -296,6 +309,7 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
         if args.precision == "fp16":  # its loss scaler wants to see all gradients
             fail("--optim muon works with --bf16 or --fp32; use --optim adamw")
         is_gpt2 = model.config.model_type == "gpt2"
+        # (weight, is it stored (in, out), matrices side by side in it): GPT-2 turns its weights, and joins q, k and v
         hidden = [
             (p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named if p.ndim == 2 and id(p) not in embeddings
         ]
@@ -307,6 +321,7 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
         {"params": matrices, "weight_decay": args.weight_decay},
         {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
     ]
+    # AdamW moves a weight by the running mean of its gradients over the root of the running mean of their squares.
     # 0.95, not Adam's 0.999: the mean of squared gradients covers some 20 steps, and follows a loss that falls quickly
     settings = {"lr": args.lr, "betas": (0.9, 0.95)}
     if args.optim == "adamw8bit":
@@ -351,14 +366,16 @@ def training_step(
 ) -> tuple[float, float]:
     """One optimizer step over `step_rows`; returns the mean loss in nats a token and the gradient norm.
 
-    The sum of the losses is divided by the supervised tokens of the whole step, so neither the micro-batch nor the
-    number of processes changes the gradient. A step that is not finite leaves the weights alone.
+    The sum of the losses is divided by the learned tokens of the whole step, so neither the micro-batch nor the
+    number of processes changes the gradient. A step that is not finite leaves the weights alone. `factor` is the
+    learning rate as a share of its peak; each of several processes takes its share of the rows.
     """
     # --- one training step -------------------------------------------------------------------------------
     loss_module.train()
     mine = step_rows[accelerator.process_index :: accelerator.num_processes]
     n_learned = int(rows.learned[step_rows].sum())
     loss = torch.zeros((), device=accelerator.device)
+    # gradients of micro-batches add up, as nobody sets them to zero in between: so 32 rows fit where 2 do
     for start in range(0, len(mine), micro_batch):
         is_last = start + micro_batch >= len(mine)
         batch = rows.micro_batch(mine[start : start + micro_batch], accelerator.device, full_width=args.compile)
@@ -367,6 +384,7 @@ def training_step(
             micro_loss = loss_module(**batch) / n_learned
             accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
         loss += micro_loss.detach()
+    # a longer gradient is shortened: one odd batch shall not throw the weights off
     grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip or math.inf)
     grad_norm = gather_shards(grad_norm).to(loss.device)
     loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
@@ -383,8 +401,8 @@ def training_step(
 @torch.no_grad()
 @torch.compiler.set_stance("force_eager")  # its shapes would use up the recompilations that --compile may do
 def evaluate(accelerator, loss_module, rows: Rows, micro_batch: int) -> float:
-    """Mean cross-entropy in nats a token, over every supervised token of `rows`."""
-    loss_module.eval()
+    """Mean cross-entropy in nats a token, over every learned token of `rows`."""
+    loss_module.eval()  # which switches dropout off
     total = torch.zeros((), device=accelerator.device)
     stride = micro_batch * accelerator.num_processes
     for start in range(0, len(rows), stride):
@@ -402,6 +420,7 @@ def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_token
     model = accelerator.unwrap_model(loss_module).model.eval()
     samples = []
     for ids, learned in documents:
+        # the prompt ends where learning begins; of plain text, all learned, it is the first tokens
         n_prompt = int(learned.argmax()) if not learned[1] else min(16, len(ids))
         prompt = torch.from_numpy(ids[:n_prompt][None].astype(np.int64)).to(accelerator.device)
         room = min(max_new_tokens, model.config.max_position_embeddings - n_prompt)
@@ -423,7 +442,10 @@ def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_token
 
 @dataclasses.dataclass
 class Progress:
-    """How far the run is: what every snapshot holds besides weights, moments and random generators."""
+    """How far the run is: what every snapshot holds besides weights, moments (AdamW's means) and random generators.
+
+    That is all there is to resume from: which rows a step sees follows from its number, so the data keeps no state.
+    """
 
     step: int = 0  # optimizer steps done
     seconds: float = 0.0  # evaluation and saving included, over all stops
