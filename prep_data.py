@@ -1,7 +1,8 @@
 """Turn any chat data into clean, tokenized training rows.
 
 Reads   hub data sets and local files of JSON in any layout, CSV of any dialect, plain text, Parquet and Arrow (.gz and
-        .zst too), folders and globs, in any of the FORMATS below. Rows are streamed: memory stays flat.
+        .zst too), folders and globs, in any of the FORMATS below, recognized by their columns and by what these hold.
+        Rows are streamed: memory stays flat.
 Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train_tokenized.jsonl and
         val_tokenized.jsonl (the same rows as input_ids and labels), tokenizer/ (with the chat template: the one
         place where the chat format is defined) and, last, manifest.json: its presence means complete.
@@ -11,8 +12,9 @@ Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train
 
 Takes about 10 seconds for Alpaca's 52,002 rows on two cores.
 
-Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 11 are what it takes
-besides: speed, kinds of files, disk, the command line. To understand how a chat becomes training data, stop reading after `main`.
+Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 12 are what it takes
+besides: speed, kinds of files and of rows, disk, the command line. To understand how a chat becomes training data, stop
+reading after `main`.
 """
 
 from __future__ import annotations
@@ -24,6 +26,7 @@ if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a w
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
 
 import argparse
+import ast
 import atexit
 import bz2
 import codecs
@@ -51,7 +54,7 @@ from array import array
 from collections import Counter, deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, NoReturn
@@ -84,22 +87,36 @@ CHAT_TEMPLATE = """\
 IGNORED = -100  # the label of a token that is not learned
 IGNORED_TEXT = f"{IGNORED}, "
 
-# Which column holds which part. The first format whose columns are all there is taken (so Alpaca's extra `text`
-# does no harm); `context` and `system` may be missing, and a column `system` is understood in every format.
+# Which column holds which part; where several names stand, the first that is there does. The first format whose columns
+# are all there is taken (so Alpaca's extra `text` does no harm). Any format may have a system prompt, earlier turns and a
+# context besides: OPTIONAL in section 10, with all else that is known about what rows hold.
 FORMATS = {
     "messages": {"messages": "messages"},
     "sharegpt": {"messages": "conversations"},
+    "dialog": {"messages": "conversation dialog dialogue dialogs utterances turns chat"},
+    "preference": {"user": "prompt question instruction input query", "assistant": "chosen"},
+    "chosen": {"messages": "chosen"},
     "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
     "dolly": {"user": "instruction", "context": "context", "assistant": "response"},
     "openorca": {"system": "system_prompt", "user": "question", "assistant": "response"},
-    "oasst": {"messages": "message_tree_id"},
-    "prompt": {"user": "prompt", "assistant": "completion"},
-    "qa": {"user": "question", "assistant": "answer"},
-    "text": {"text": "text"},
+    "prompt": {"user": "prompt", "assistant": "completion response"},
+    "qa": {"user": "question", "assistant": "answer answers"},
+    "pair": {
+        "user": "instruction question prompt query problem input user human context",
+        "assistant": "response output answer completion solution reply assistant chatbot bot gpt",
+    },
+    "text": {"text": "text content"},
 }
-ROLES = dict.fromkeys(("user", "human", "prompter", "customer"), "user")
-ROLES.update(dict.fromkeys(("assistant", "gpt", "chatgpt", "bot", "model", "bard", "bing", "ai"), "assistant"))
-ROLES.update(system="system", developer="system")
+# Who speaks, by the names that data sets and rendered chats have for it.
+SPEAKERS = {
+    "user": "user human prompter customer client patient student questioner seeker instruction instruct question query prompt q "
+    "input context usuario utilisateur nutzer frage вопрос 用户 问 人类",
+    "assistant": "assistant gpt gpt4 chatgpt bot chatbot model bard bing ai agent doctor therapist counselor teacher tutor expert "
+    "claude answer response output completion solution reply a asistente assistent antwort ответ 助手 答",
+    "system": "system developer sys",
+    "tool": "tool function ipython observation function_call function_response tool_call tool_response tool_result",
+}
+ROLES = {name: role for role, names in SPEAKERS.items() for name in names.split()}
 # What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
 PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
 OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
@@ -207,33 +224,6 @@ def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
 # 3 Rows of any format become conversations
 
 
-def join_trees(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
-    """Joins the neighboring rows of an OASST tree, a message each, to one row: the path of best ranked replies."""
-
-    def tree_id(item: tuple[str, Any]) -> Any:
-        return item[1].get("message_tree_id") if isinstance(item[1], dict) and "parent_id" in item[1] else None
-
-    def rank(node: dict) -> float:
-        return node["rank"] if isinstance(node.get("rank"), (int, float)) else 1e9
-
-    for tree, group in itertools.groupby(rows, key=tree_id):
-        if tree is None:
-            yield from group
-            continue
-        places, nodes = zip(*group)
-        path, parent = [], None
-        for _ in nodes:
-            replies = [node for node in nodes if node["parent_id"] == parent and not node.get("deleted")]
-            if not replies:
-                break
-            path.append(min(replies, key=rank))
-            parent = path[-1].get("message_id", "")
-        while path and path[-1].get("role") != "assistant":
-            path.pop()
-        turns = [{"role": node.get("role"), "content": node.get("text")} for node in path]
-        yield places[0], {"message_tree_id": turns}
-
-
 def cell(value: Any) -> Any:
     """A cell as text, whatever container its table came in: a number is its digits, NaN is empty like null."""
     if value is None or isinstance(value, (str, list, dict)):
@@ -241,6 +231,11 @@ def cell(value: Any) -> Any:
     if isinstance(value, bytes):  # what some writers of Parquet make of text
         return value.decode("utf-8", "surrogateescape")
     return str(value) if value == value else None
+
+
+def is_blank(value: Any) -> bool:
+    value = cell(value)
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def check_text(value: Any, may_be_empty: bool = False) -> str:
@@ -252,41 +247,74 @@ def check_text(value: Any, may_be_empty: bool = False) -> str:
     return value
 
 
-def convert(row: Any, formats: dict[str, dict[str, str]], default_system: str) -> dict:
-    """A row of any format -> `{"system", "messages"}` or `{"text"}`; Drop when it is no usable conversation."""
-    for columns in formats.values() if isinstance(row, dict) else ():
-        needed = [column for part, column in columns.items() if part not in ("system", "context")]
-        # a table of mixed kinds of rows is filled up with None, so one of the columns has to be something else
-        if all(column in row for column in needed) and any(row[column] is not None for column in needed):
-            break
-    else:
-        raise Drop("unknown columns")
-    if "text" in columns:
-        return {"text": check_text(row[columns["text"]])}
-    if "messages" in columns:
-        turns = row[columns["messages"]]
-    else:
-        user, context = check_text(row[columns["user"]]), cell(row.get(columns.get("context")))
-        if context is not None and (context := check_text(context, may_be_empty=True)).strip():
-            user += "\n\n" + context
-        turns = [{"role": "user", "content": user}, {"role": "assistant", "content": row[columns["assistant"]]}]
-    if not isinstance(turns, list) or not all(isinstance(turn, dict) for turn in turns):
-        raise Drop("turns are not a list of messages")
-    system, messages = row.get(columns.get("system", "system")), []
-    for turn in turns:
-        role = ROLES.get(str(turn.get("role") or turn.get("from")).lower(), "unknown")
-        content = turn.get("value") if cell(turn.get("content")) is None else turn["content"]
-        if role == "system" and turn is turns[0]:
-            system = content
-        else:
-            messages.append({"role": role, "content": check_text(content)})
-    roles = [message["role"] for message in messages]
-    if "unknown" in roles:
-        raise Drop("unknown role")
-    if not roles or roles != ["user", "assistant"] * (len(roles) // 2):
-        raise Drop("wrong role order" if "assistant" in roles else "no assistant turn")
+def convert(row: Any, finder: Finder) -> dict:
+    """A row of any format -> `{"system", "messages"}` or `{"text"}`; Drop when it is no usable conversation. The finder
+    (section 10) knows the file's first rows: which column is what, and which kind of chat a text may be."""
+    layout = finder.layout_of(row)
+    finder.check(row, layout)
+    turns = finder.turns_of(row, layout)
+    if turns is None:
+        return {"text": check_text(row[layout.parts["text"]])}
+    mended: Counter = Counter()
+    system, messages = in_order(turns, mended)
+    if system is None:
+        system = next((row[name] for name in layout.optional["system"]), None)
     system = "" if cell(system) is None else check_text(system, may_be_empty=True)
-    return {"system": system or default_system, "messages": messages}
+    if all("weight" in message for message in messages[1::2]):
+        raise Drop("every answer is marked as not to be learned")
+    if mended:
+        finder.tally.mended.update(mended)
+    return {"system": system or finder.args.system, "messages": messages}
+
+
+def in_order(turns: list[dict], mended: Counter) -> tuple[str | None, list[dict]]:
+    """(system prompt, messages of user and assistant in turn). A deviation costs a turn, and is counted; Drop when no
+    question with its answer is left. An answer with `weight` 0 is read, not learned."""
+    system, messages, broken = None, [], ""
+    roles = roles_of(turns)
+    for role, turn in zip(roles, turns):
+        if role == "tool":
+            raise Drop("needs tools")
+        if role == "system":
+            if not messages:
+                system = turn["content"] if system is None else f"{system}\n\n{turn['content']}"
+            else:
+                mended["system prompts in the middle cut"] += 1
+            continue
+        try:
+            content = turn["content"]
+            content = check_text(content if isinstance(content, str) else text_of(content))
+            if role == "unknown":
+                raise Drop("unknown role")
+        except Drop as reason:
+            broken = str(reason)
+            break
+        if content.rstrip()[-1] in ">]" and (cut := END.sub("", content)) and not ("</s>" in content and "<s>" in cut):
+            if cut != content:
+                mended["end marks of another format cut"] += 1
+            content = cut
+        message = {
+            "role": role,
+            "content": content,
+            **({"weight": 0} if "weight" in turn and role == "assistant" else {}),
+        }
+        if not messages and role == "assistant":
+            mended["greetings before the first question cut"] += 1
+        elif messages and messages[-1]["role"] == role:
+            mended["neighbors of one role joined"] += 1
+            messages[-1] = {**messages[-1], **message, "content": f"{messages[-1]['content']}\n\n{content}"}
+        else:
+            messages.append(message)
+    if broken.startswith("needs") or (broken and len(messages) < 2):
+        raise Drop(broken)
+    if broken:
+        mended[f"conversations cut at a turn: {broken}"] += 1
+    elif messages and messages[-1]["role"] == "user":
+        mended["last questions without an answer cut"] += 1
+    messages = messages[: len(messages) // 2 * 2]
+    if not messages:
+        raise Drop("wrong role order" if "assistant" in roles else "no assistant turn")
+    return system, messages
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -331,34 +359,31 @@ def check_new(keys: tuple[int, int, int], part: str, seen: Seen, duplicates: str
         seen.add(key_in_val if part == "val" else key)
 
 
-def clean(source: Source, part: str, seen: Seen, dropped: Counter, args: argparse.Namespace) -> Iterator[tuple]:
+def clean(source: Source, part: str, seen: Seen, tally: Tally, args: argparse.Namespace) -> Iterator[tuple]:
     """(keys, row as JSON) of every good row; the others are counted by reason."""
-    file = None
-    for place, row in join_trees(read(source, part)):
-        source.rows[f"{part} read"] += 1
-        previous_file, file = file, place.rpartition(":")[0]
-        try:
-            if isinstance(row, Drop):
-                if not args.skip_bad_lines:
-                    fail(f"{place}: {row}; mend the line, or count such lines as dropped with --skip_bad_lines")
-                raise Drop("malformed line")
-            row = convert(row, args.formats, args.system)
-            line = json.dumps(row, ensure_ascii=False)
-            keys = keys_of(row, line)
-            check_new(keys, part, seen, args.duplicates)
-        except UnicodeEncodeError:
-            dropped["broken encoding"] += 1
-        except Drop as reason:
-            dropped[str(reason)] += 1
-            if str(reason) == "unknown columns" and file != previous_file:  # the first row of a file
-                known = "; ".join(f"{name} ({', '.join(columns.values())})" for name, columns in args.formats.items())
-                columns = ", ".join(row) if isinstance(row, dict) else "none"
-                fail(
-                    f"{place}: unknown columns {columns}; use --columns user=COLUMN,assistant=COLUMN; known are {known}"
-                )
-        else:
-            source.rows[f"{part} clean"] += 1
-            yield keys, line
+    for _, rows in itertools.groupby(join_messages(read(source, part)), key=lambda item: item[0].rpartition(":")[0]):
+        head = list(itertools.islice(rows, FIRST_ROWS))
+        finder = Finder(args, tally, [row for _, row in head])
+        for number, (place, row) in enumerate(itertools.chain(head, rows)):
+            source.rows[f"{part} read"] += 1
+            try:
+                if isinstance(row, Drop):
+                    if not args.skip_bad_lines:
+                        fail(f"{place}: {row}; mend the line, or count such lines as dropped with --skip_bad_lines")
+                    raise Drop("malformed line")
+                row = convert(row, finder)
+                line = json.dumps(row, ensure_ascii=False)
+                keys = keys_of(row, line)
+                check_new(keys, part, seen, args.duplicates)
+            except UnicodeEncodeError:
+                tally.dropped["broken encoding"] += 1
+            except Drop as reason:
+                tally.dropped[str(reason)] += 1
+                if number == 0:
+                    refuse(place, row, str(reason), args.formats)
+            else:
+                source.rows[f"{part} clean"] += 1
+                yield keys, line
     if not source.rows[f"{part} read"]:
         fail(f"{source.name}: holds no rows; check the file")
 
@@ -512,6 +537,9 @@ class Encoder:
                 for kept, ids in list(self.shorten(row, ids)) if long else [(row, ids)]:  # noqa: B020
                     line = json.dumps(kept, ensure_ascii=False) if long else line
                     pieces = list(self.spans(ids)) if "messages" in kept else [(True, ids)]
+                    if '"weight": 0' in line and "messages" in kept:  # marked by the data set: read, not learned
+                        answers = (message.get("weight") for message in kept["messages"][1::2])
+                        pieces = [(learned and next(answers) != 0, piece) for learned, piece in pieces]
                     texts = [(learned, len(piece), str(piece)[1:-1]) for learned, piece in pieces]
                     labels = [
                         text if learned else IGNORED_TEXT * (size - 1) + str(IGNORED) for learned, size, text in texts
@@ -521,6 +549,8 @@ class Encoder:
                     )
                     counts = {"rows": 1, "turns": ids.count(self.eos), "tokens": len(ids), "truncated": int(long)}
                     counts["supervised"] = sum(size for learned, size, _ in texts if learned)
+                    if not counts["supervised"]:
+                        raise Drop("every answer is marked as not to be learned")
                     result.append((tag, line, tokens, counts))
             except Drop as reason:
                 result.append((tag, "", str(reason), {}))
@@ -601,11 +631,38 @@ def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_l
     return "\n".join([*card, f"an epoch in steps of packed rows of {seq_len} tokens: {', '.join(steps)}", *notes])
 
 
+@dataclass
+class Tally:
+    """Counts by name: rows not used, turns mended, ways in which rows were understood, and columns not used."""
+
+    dropped: Counter = field(default_factory=Counter)
+    mended: Counter = field(default_factory=Counter)
+    found: Counter = field(default_factory=Counter)
+    unused: Counter = field(default_factory=Counter)
+
+    def notes(self) -> list[str]:
+        """A line of the card for each kind that occurred; long lists of columns are cut."""
+        notes = []
+        for title in ("found", "mended", "unused"):
+            counts = getattr(self, title).most_common()
+            texts = [
+                f"{count:,} {name}" if title != "unused" else f"{name[:40]} ({count:,} rows)"
+                for name, count in counts
+                if count
+            ]
+            more = [f"{len(texts) - 12} more"] if len(texts) > 12 else []
+            if texts:
+                notes.append(f"{title:7} {'; '.join(texts[:12] + more)}")
+        return notes
+
+
 # What helps when most rows go for one reason. The rest is a matter of how the file is read.
 ADVICE = {
     "duplicate": "several answers to one prompt are kept with --duplicates keep",
     "--seq_len": "raise --seq_len",
     "too long": "raise --seq_len, or take --too_long truncate",
+    "marked": "--marked keep learns what the data set marks as bad",
+    "needs": "a model of text cannot learn from such rows; take another data set",
 }
 
 
@@ -617,6 +674,20 @@ def advice(dropped: Counter) -> str:
 def read_how(sources: list[Source]) -> list[str]:
     """A line a source: where its rows come from, by which split, and what was guessed or found out about its files."""
     return [visible(f"read    {source.name}: {'; '.join(source.notes)}") for source in sources]
+
+
+def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]) -> None:
+    """Ends the run where already the first row of a file shows that it cannot be read."""
+    if reason == "unknown columns":
+        known = "; ".join(
+            f"{name} ({', '.join(spec.replace(' ', '/') for spec in parts.values())})"
+            for name, parts in formats.items()
+        )
+        columns = some(row) if isinstance(row, dict) else "none"
+        fail(f"{place}: unknown columns {columns}; use --columns user=COLUMN,assistant=COLUMN; known are {known}")
+    if reason == "one message a row":
+        mend = 'add a column conversation_id, write {"messages": [...]} a row, or take --columns text=COLUMN'
+        fail(f"{place}: one message a row, and nothing says which belong together; {mend}")
 
 
 def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
@@ -663,9 +734,9 @@ class Result:
     """What was written into the work folder: counts by part, and the length in tokens of each training row."""
 
     tokenizer: Any
+    tally: Tally = field(default_factory=lambda: Tally())
     stats: dict[str, Counter] = field(default_factory=lambda: {"train": Counter(), "val": Counter()})
     lengths: array = field(default_factory=lambda: array("I"))
-    dropped: Counter = field(default_factory=Counter)
     example: dict | None = None  # the first training row, tokenized
 
 
@@ -700,15 +771,15 @@ def load_what_is_not_local(plan: Plan) -> Any:
     return tokenizer
 
 
-def rows_of(plan: Plan, seen: Seen, dropped: Counter) -> Any:
+def rows_of(plan: Plan, seen: Seen, tally: Tally) -> Any:
     """(part, keys, row as JSON): read, cleaned and mixed, one at a time, with a bar that counts them. The part is ""
     where validation is still to be drawn, which happens when it is known which rows survive."""
     args, sources = plan.args, plan.sources
     with_val = [source for source in plan.val_sources if "val" in source.parts]
-    train = mix(sources, [clean(source, "train", seen, dropped, args) for source in sources])
+    train = mix(sources, [clean(source, "train", seen, tally, args) for source in sources])
     train = itertools.islice(train, args.max_rows)
     if with_val:  # validation comes first: what is in it must not be trained on
-        held_out = itertools.chain(*[clean(source, "val", seen, dropped, args) for source in with_val])
+        held_out = itertools.chain(*[clean(source, "val", seen, tally, args) for source in with_val])
         rows = itertools.chain((("val", *row) for row in held_out), (("train", *row) for row in train))
     else:
         rows = (("", *row) for row in train)
@@ -723,7 +794,7 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
     args, seen, spool = plan.args, Seen(), plan.workdir / "rows"
     result = Result(tokenizer)
     write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
-    rows = rows_of(plan, seen, result.dropped)
+    rows = rows_of(plan, seen, result.tally)
     if args.train_tokenizer:  # it needs the rows twice: to learn its words from, and to encode
         with write(spool) as file:
             file.writelines(f"{part}\t{' '.join(map(str, keys))}\t{line}\n" for part, keys, line in rows)
@@ -731,7 +802,7 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
         rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
     with ExitStack() as stack:
         files = {name: stack.enter_context(write(plan.workdir / name)) for name in OUTPUTS}
-        rows = encode(iter(rows), result.tokenizer, args, seen, result.dropped)
+        rows = encode(iter(rows), result.tokenizer, args, seen, result.tally.dropped)
         for part, _, line, tokens, counts in split(
             rows, args.val_fraction, args.seed
         ):  # no row is held out, then dropped
@@ -746,9 +817,9 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
                 break
         for part, count in result.stats.items():
             if not count["supervised"]:  # a model would be trained on nothing, or judged by nothing
-                reasons = sorted(result.dropped.items())
+                reasons = sorted(result.tally.dropped.items())
                 why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
-                fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.dropped)}")
+                fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.tally.dropped)}")
     spool.unlink(missing_ok=True)
     result.tokenizer.save_pretrained(plan.workdir / "tokenizer")
     return result
@@ -761,7 +832,7 @@ def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
     versions = {name: version(name) for name in libraries if sys.modules.get(name)}
     record = {"complete": True, "arguments": plan.recorded, "seed": plan.args.seed, "inputs": plan.inputs}
     record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in plan.all_sources]
-    record |= {**result.stats, "dropped": dict(sorted(result.dropped.items()))}
+    record |= {**result.stats, **{name: dict(sorted(counts.items())) for name, counts in vars(result.tally).items()}}
     record |= {"vocab_size": len(result.tokenizer), "card": card}
     record["sha256"] = {path.relative_to(plan.workdir).as_posix(): fingerprint(path)[0] for path in paths}
     record["versions"] = {"python": sys.version.split()[0], **versions}
@@ -801,7 +872,8 @@ def main(argv: list[str] | None = None) -> None:
         run.workdir.mkdir()
         stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
         result = stream(run, tokenizer)
-        card = data_card(result.stats, result.lengths, result.dropped, args.seq_len, read_how(run.all_sources))
+        notes = read_how(run.all_sources) + result.tally.notes()
+        card = data_card(result.stats, result.lengths, result.tally.dropped, args.seq_len, notes)
         paths = write_manifest(run, result, card)
         stack.pop_all()  # from here on the work folder stays until all of it is in place
         publish(run, paths)
@@ -1173,7 +1245,7 @@ def read_json(look: Look) -> Iterator[tuple[int, Any]]:
 
 
 def known_columns() -> set[str]:
-    return {column for columns in FORMATS.values() for column in columns.values()}
+    return {name for columns in FORMATS.values() for names in columns.values() for name in names.split()}
 
 
 def is_whole(line: str) -> bool:
@@ -1420,7 +1492,634 @@ READERS = {
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 10 On disk: what is there already, what is kept between two passes
+# 10 What rows hold: tables of names, shapes, marks and templates, and how they are applied
+#
+# A kind of row that is not understood yet is a line in one of the tables. What the first rows of a file show decides what
+# no single row can: whether texts with `Human:` in them are chats, and whether `label` is a verdict or a class.
+
+FIRST_ROWS = 300
+
+# Parts that any format may have besides its own; every column that is there is used.
+OPTIONAL = {
+    "system": "system system_prompt system_message",
+    "history": "history chat_history dialogue_history dialog_history previous_turns",
+    "context": "context input passage paragraph document article background",
+    "closing": "chosen completion response answer output",  # the answer to a list of messages that ends in a question
+}
+SPEAKER = ("role", "from", "speaker", "author", "sender")
+SAID = ("content", "value", "text", "message", "utterance")
+CONVERSATION_ID = (
+    "message_tree_id",
+    "conversation_id",
+    "conv_id",
+    "dialog_id",
+    "dialogue_id",
+    "thread_id",
+    "session_id",
+)
+PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
+TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
+REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "qa_pairs")
+FOLDED = frozenset((*SPEAKER, *NESTED, "prompt"))  # what a row has that is less, or more, than one conversation
+
+# Columns, and keys of a turn, that tell which answers are not to be learned: those for which the mark has this value.
+NOT_TO_BE_LEARNED = {
+    False: "label kto_tag weight loss_weight loss train training trainable learn is_correct correct accepted is_accepted valid "
+    "is_valid good is_good approved review_result",
+    True: "rejected is_rejected deleted is_deleted bad is_bad masked mask ignore ignored",
+}
+MARKS = {name: value for value, names in NOT_TO_BE_LEARNED.items() for name in names.split()}
+CLASSES = {"label", "correct", "is_correct", "valid", "is_valid", "good", "is_good"}  # what these say of a plain text
+AMOUNTS = {"weight", "loss_weight", "loss"}  # their 0 is a verdict whatever else occurs
+VERDICTS = dict.fromkeys(("true", "yes", "good", "correct", "accepted", "1", "1.0"), True)
+VERDICTS.update(dict.fromkeys(("false", "no", "bad", "wrong", "incorrect", "rejected", "0", "0.0"), False))
+# What cannot be learned without: by the name of a column, of a key in a turn, or of a part of a message.
+NEEDS = re.compile(
+    r"(?:(?P<images>\w*images?|img|picture|photo)|(?P<audio>(?:input_)?audios?|speech)|(?P<video>videos?)|(?P<files>(?:input_)?files?"
+    r"|attachments?))(?:_?(?:url|path|file|bytes)s?)?|(?P<tools>(?:available_)?tools|functions|(?:tool|function)_(?:call|use|result)s?)"
+)
+
+# What chats are rendered with. ROLE stands for any word of ROLES; the first group of a pattern is the role. No prose
+# begins with the marks that are `sure`; the others make a chat only where most rows of the file look alike.
+TEMPLATES = {
+    "<|im_start|>user": (True, r"<\|im_start\|>[ \t]*(ROLE)\b(?: name=\w+)?[ \t]*\n?"),
+    "<|start_header_id|>user": (
+        True,
+        r"<\|(?:start_header_id|header_start)\|>\s*(ROLE)\s*<\|(?:end_header_id|header_end)\|>",
+    ),
+    "<start_of_turn>user": (True, r"<(?:start_of_turn|\|turn)>[ \t]*(ROLE)\b[ \t]*\n?"),
+    "<|start|>user<|message|>": (
+        True,
+        r"<\|(?:start|start_of_role)\|>\s*(assistant<\|channel\|>(?:analysis|commentary)|ROLE)(?:<\|channel\|>final)?"
+        r"\s*<\|(?:message|end_of_role)\|>",
+    ),
+    "<|USER_TOKEN|>": (True, r"(?:<\|START_OF_TURN_TOKEN\|>)?<\|(ROLE)_TOKEN\|>"),
+    "[INST]": (True, r"(\[/?INST\]|\[SYSTEM_PROMPT\]|<</?SYS>>)"),
+    "<|user|>": (True, r"<[|｜](ROLE)[|｜]>:?"),
+    "[|user|]": (True, r"\[\|(ROLE)\|\]:?"),
+    "<user>": (True, r"<(ROLE)>:?"),
+    "### user:": (False, r"#{2,4} ?(ROLE)(?: ?:|[ \t]*\n)"),
+    "**user:**": (False, r"^\*\*(ROLE)(?: ?:\*\*|\*\* ?:)"),
+    "[user]:": (False, r"^\[(ROLE)\] ?:?"),
+    "USER: ASSISTANT:": (False, r"(?<![^\s>])(?-i:(USER|HUMAN|SYSTEM|ASSISTANT|BOT|AI|GPT)) ?:"),
+    "user:": (False, r"(?:^|(?<=>))[ \t]*(?:GPT4 Correct )?(ROLE) ?[:：]"),
+}
+MARK_ROLES = {**ROLES, "[inst]": "user", "[/inst]": "assistant", "[system_prompt]": "system", "<<sys>>": "system"}
+MARK_ROLES.update(
+    {"<</sys>>": "user", "assistant<|channel|>analysis": "skip", "assistant<|channel|>commentary": "skip"}
+)
+BEGIN = re.compile(
+    r"(?:\s*(?:<s>|<bos>|\[BOS\]|<[|｜](?:[^<>|｜]*(?:begin|start)[^<>|｜]*text|begin▁of▁sentence|endoftext)[|｜]>))*\s*",
+    re.I,
+)
+END = re.compile(
+    r"(?:\s*(?:</s>|[<\[][|｜][^<>|｜\s]{0,12}(?:end|eo[stmd]|return)[^<>|｜\s]{0,20}[|｜][>\]]|<(?:end_of_turn|end_of_utterance|eos|eot|eod|pad)>"
+    r"|<s>|\[/?(?:EOS|SYSTEM_PROMPT)\]))+\s*\Z",
+    re.I,
+)
+CLOSING_TAG = re.compile(rf"\s*</(?:{'|'.join(map(re.escape, ROLES))})>\s*\Z", re.I)
+# The ends of prompts and completions of older fine-tuning files; they are cut where most rows have them.
+ENDS_OF_MOST = re.compile(r"\s*(?:->|=>|###|\bEND\b|\bSTOP\b|<END>|<STOP>|\[DONE\])\s*\Z")
+BOILERPLATE = re.compile(r"Below (?:is|are) ", re.I)  # it says that a task comes; as a system prompt it would be none
+KNOWN_PRELUDE = re.compile(r"below (?:is|are) |a chat between |the following is a conversation|you are ", re.I)
+# What looks like a role mark at the start of a text, of a template that nobody has written down here.
+UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\|?\]|^#{2,4} ?\w[\w ]{0,20}:)", re.M)
+
+
+@dataclass(frozen=True)
+class Template:
+    """How a kind of chat is rendered; `words` and `preludes` are those that most rows of a file have."""
+
+    name: str
+    sure: bool
+    mark: re.Pattern
+    words: frozenset | None = None
+    preludes: frozenset = frozenset()
+
+    def take_apart(self, text: str, strict: bool = True) -> list[dict] | None:
+        """The turns of a rendered chat, None when it is none. Strict: it begins with a mark, and answers follow questions."""
+        marks = [mark for mark in self.mark.finditer(text) if self.words is None or mark[1].lower() in self.words]
+        if not marks:
+            return None
+        turns, prelude = [], text[BEGIN.match(text).end() : marks[0].start()].strip()
+        for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)]):
+            content = text[mark.end() : end]
+            content = CLOSING_TAG.sub("", END.sub("", content)) if content.rstrip().endswith((">", "]")) else content
+            role, content = MARK_ROLES[mark[1].lower()], content.strip()
+            if role != "skip" and (content or (role == "assistant" and mark is not marks[-1])):
+                turns.append({"role": role, "content": content})
+        roles = [turn["role"] for turn in turns if turn["role"] != "system"]
+        if "user" not in roles or "assistant" not in roles:
+            return None
+        if strict and prelude and prelude not in self.preludes and not KNOWN_PRELUDE.match(prelude):
+            return None
+        if strict and not self.sure:  # one word for the answers, which follow questions to the last
+            words = {mark[1].lower() for mark in marks if MARK_ROLES[mark[1].lower()] == "assistant"}
+            merged = [role for role, _ in itertools.groupby(roles)]
+            if len(words) > 1 or merged != ["user", "assistant"] * (len(merged) // 2):
+                return None
+        if prelude and not BOILERPLATE.match(prelude) and turns[0]["role"] != "system":
+            turns.insert(0, {"role": "system", "content": prelude})
+        return turns
+
+
+def compile_templates() -> list[Template]:
+    role = "(?:" + "|".join(sorted(map(re.escape, ROLES), key=len, reverse=True)) + ")"
+    compiled = ((name, sure, pattern.replace("ROLE", role)) for name, (sure, pattern) in TEMPLATES.items())
+    return [Template(name, sure, re.compile(pattern, re.I | re.M)) for name, sure, pattern in compiled]
+
+
+RENDERED = compile_templates()
+SURELY_A_CHAT = re.compile("|".join(f"(?:{template.mark.pattern})" for template in RENDERED if template.sure), re.I)
+
+
+def most_alike(texts: list[str]) -> tuple[Template | None, int]:
+    """(the template that most of the texts were rendered with, how many): None where no half of them agrees."""
+    best, most = None, 0
+    for template in RENDERED:
+        found = [(text, template.mark.search(text)) for text in texts]
+        starts = Counter(text[BEGIN.match(text).end() : mark.start()].strip() for text, mark in found if mark)
+        preludes = frozenset(start for start, count in starts.items() if count > 1 and 10 * count >= len(texts))
+        candidate = replace(template, preludes=preludes)
+        chats = [text for text, mark in found if mark and candidate.take_apart(text)]
+        if len(chats) > most:
+            words = Counter(
+                word for text in chats for word in {mark[1].lower() for mark in template.mark.finditer(text)}
+            )
+            common = frozenset(word for word, count in words.items() if 10 * count >= len(chats))
+            best, most = replace(candidate, words=None if template.sure else common), len(chats)
+    return (best if 2 * most >= len(texts) else None), most
+
+
+def first_of(row: dict, names: Iterable[str]) -> str | None:
+    """The first of the names that is a key of the row and holds something."""
+    return next((name for name in names if holds(row.get(name))), None)
+
+
+def holds(value: Any) -> bool:
+    return value not in (None, "", False, "[]", "{}", "null") and value != [] and value != {} and value == value
+
+
+def is_marked(name: str, value: Any) -> bool:
+    """Whether a mark's value says that the answer is not to be learned."""
+    return verdict(value) is MARKS[name]
+
+
+def from_json(text: str) -> Any:
+    """What a JSON string holds, or the text that Python's or NumPy's printing made of a list; None for anything else."""
+    if text.lstrip()[:1] not in ("[", "{") or len(text) > 10_000_000:
+        return None
+    for read in (json.loads, ast.literal_eval, lambda text: ast.literal_eval(re.sub(r"\}\s+\{", "}, {", text))):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return read(text)
+    return None
+
+
+def best_path(node: dict) -> list[dict]:
+    """The messages from a tree's root down, by the best ranked reply that is not marked as bad."""
+    path: list[dict] = []
+    nodes = [node]
+    while nodes and len(path) < 10_000:
+        path.append(min(nodes, key=rank))
+        replies = path[-1].get(first_of(path[-1], REPLIES) or "")
+        nodes = [reply for reply in replies if is_good(reply)] if isinstance(replies, list) else []
+    return [{key: value for key, value in node.items() if key not in REPLIES} for node in path]
+
+
+def rank(node: dict) -> float:
+    return node["rank"] if isinstance(node.get("rank"), (int, float)) else 1e9
+
+
+def is_good(node: Any) -> bool:
+    return isinstance(node, dict) and not any(name in MARKS and is_marked(name, value) for name, value in node.items())
+
+
+def role_of(name: Any) -> str:
+    if not isinstance(name, str):
+        return "unknown"
+    return ROLES.get(name) or ROLES.get(name.strip(" :").lower(), "unknown")
+
+
+def roles_of(turns: list[dict]) -> list[str]:
+    """The role of each turn. Two names that nobody knows are who asks and who answers, in the order of their appearance."""
+    roles = [role_of(turn["role"]) for turn in turns]
+    if roles == ["user", "assistant"]:  # nearly all
+        return roles
+    if "system" in roles[1:] and "assistant" not in roles and "user" in roles:  # in some sets the system is who answers
+        return ["assistant" if role == "system" else role for role in roles]
+    names = list(dict.fromkeys(str(turn["role"]) for turn in turns if isinstance(turn["role"], (str, int))))
+    if len(names) == 2 and set(roles) == {"unknown"} and all(isinstance(turn["role"], (str, int)) for turn in turns):
+        return ["user" if str(turn["role"]) == names[0] else "assistant" for turn in turns]
+    return roles
+
+
+def verdict(value: Any) -> bool | None:
+    """True or False of a value that says so in one of the usual ways, None of any other."""
+    plain = isinstance(value, (int, float)) or (isinstance(value, str) and len(value) < 20)
+    return VERDICTS.get(str(value).strip().lower()) if plain else None
+
+
+def text_of(content: Any, depth: int = 0) -> Any:
+    """The content of a message as text: parts are joined; Drop where a part is a picture or the like."""
+    if isinstance(content, list):
+        parts = [text_of(part, depth + 1) for part in content] if depth < 4 else [None]
+        if not all(isinstance(part, str) for part in parts):
+            raise Drop("turn is not text")
+        return "\n".join(part for part in parts if part)
+    if isinstance(content, dict):
+        kind = str(content.get("type") or content.get("content_type") or "text")
+        if match := NEEDS.fullmatch(kind):
+            raise Drop(f"needs {match.lastgroup or match[0]}")
+        if kind in ("thinking", "reasoning", "redacted_thinking"):
+            return ""
+        name = first_of(content, ("text", "value", "content", "parts"))
+        return text_of(content[name], depth + 1) if name and depth < 4 else content
+    return cell(content)
+
+
+@dataclass
+class Layout:
+    """Which column of a row is what."""
+
+    parts: dict[str, str]
+    optional: dict[str, list[str]]
+    marks: list[str]
+    needs: list[tuple[str, str]]  # (column, what it is)
+    unused: list[str]
+
+
+class Finder:
+    """What the first rows of a file showed, and by it how its rows are read. What is noticed goes to the tally."""
+
+    def __init__(self, args: argparse.Namespace, tally: Tally, head: list) -> None:
+        self.args, self.tally, self.formats, self.layouts = args, tally, dict(args.formats), {}
+        self.template: Template | None = None
+        self.ends = False
+        rows = [row for row in head if isinstance(row, dict)]
+        values = {name: [verdict(row[name]) for row in rows if row.get(name) is not None] for name in MARKS}
+        # `label` is a verdict where it is true or false throughout; elsewhere it is a class
+        self.marks = {name for name, found in values.items() if found and None not in found} | AMOUNTS
+        if args.marked == "keep":
+            self.marks = set()
+        self.find_columns(rows)
+        if args.format != "text":
+            self.find_template(rows[:100])
+
+    def find_columns(self, rows: list[dict]) -> None:
+        """Where no format fits: a column that holds messages, or rendered chats, is one whatever it is called."""
+        with contextlib.suppress(Drop):
+            for row in rows[:1]:
+                self.layout_of(row)
+            return
+        self.layouts = {}
+        if self.args.format or self.args.columns:
+            return
+        for name in dict.fromkeys(name for row in rows[:20] for name in row):
+            values = [row[name] for row in rows if holds(row.get(name))]
+            found = sum(self.is_chat(value) for value in values)
+            texts = [value for value in values if isinstance(value, str)][:100]
+            if found and 2 * found >= len(rows):
+                self.formats["found"] = {"messages": name}
+            elif texts and most_alike(texts)[0]:
+                self.formats["found"] = {"text": name}
+            else:
+                continue
+            self.tally.found[f"column {name} read as what holds the conversations"] += 1
+            return
+
+    def find_template(self, rows: list[dict]) -> None:
+        texts, answers, plain = [], [], False
+        for row in rows:
+            with contextlib.suppress(Drop):
+                parts = self.layout_of(row).parts
+                values = [cell(row[parts[part]]) for part in ("text", "messages", "user", "assistant") if part in parts]
+                if all(isinstance(value, str) for value in values):
+                    texts.append("\n".join(values))
+                    answers += values[1:]
+                    plain = "text" in parts
+        self.template, alike = most_alike(texts)
+        ends = [text for text in answers if ENDS_OF_MOST.search(text)]
+        self.ends = len(ends) > 1 and 5 * len(ends) >= 4 * len(answers)
+        if plain and not self.template:
+            marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text in texts]
+            common, count = next(iter(Counter(found for found in marks if len(found) > 1).most_common(1)), ((), 0))
+            if alike or (count > 1 and 2 * count >= len(texts)):
+                what = "some texts look" if alike else f"with {' and '.join(common[:3])}, texts look"
+                self.tally.found[
+                    f"{what} like rendered chats, and are learned as they stand: write them as messages"
+                ] += 1
+
+    def is_chat(self, value: Any) -> bool:
+        """Whether a value is a list of messages with known roles, a question and an answer among them."""
+        value = from_json(value) if isinstance(value, str) else value
+        try:
+            turns = self.turns_from(value) if isinstance(value, dict) or (value and isinstance(value[0], dict)) else []
+        except (Drop, TypeError, KeyError):
+            return False
+        return {"user", "assistant"} <= {role_of(turn["role"]) for turn in turns}
+
+    def layout_of(self, row: Any) -> Layout:
+        """Drop when no format fits. Looked up by the names of the columns, and of those that hold something."""
+        if not isinstance(row, dict):
+            raise Drop("unknown columns")
+        held = tuple([name for name, value in row.items() if value is not None and value != "" and value != []])
+        key = (tuple(row), held)
+        if key not in self.layouts:
+            if len(self.layouts) > 1000:
+                self.layouts.clear()
+            self.layouts[key] = self.make_layout(row, held)
+        return self.layouts[key]
+
+    def make_layout(self, row: dict, held: tuple[str, ...]) -> Layout:
+        names = {**{name.lower(): name for name in reversed(row)}, **{name: name for name in row}}
+        names_held = {**{name.lower(): name for name in reversed(held)}, **{name: name for name in held}}
+
+        def column(names_: dict, spec: str) -> str | None:
+            return next((names_[name] for name in [spec, *spec.split()] if name in names_), None)
+
+        for least in (
+            1,
+            0,
+        ):  # a table of mixed kinds of rows is filled up with None: one of the columns is something else
+            for columns in self.formats.values():
+                needed = {part: spec for part, spec in columns.items() if part not in OPTIONAL}
+                parts = {part: column(names_held, spec) or column(names, spec) for part, spec in needed.items()}
+                if all(parts.values()) and sum(name in held for name in parts.values()) >= least:
+                    break
+            else:
+                continue
+            break
+        else:
+            raise Drop("unknown columns")
+        if "text" in parts and (speaker := first_of(row, SPEAKER)) and role_of(row[speaker]) in SPEAKERS:
+            raise Drop("one message a row")
+        used, optional = set(parts.values()), {}
+        for part, spec in OPTIONAL.items():
+            own = [name for name in columns.get(part, "").split() if name in row] or (
+                [columns[part]] if columns.get(part) in row else []
+            )
+            if not own and (columns is not self.args.columns or part == "system") and "text" not in parts:
+                own = [names[name] for name in spec.split() if name in names and names[name] not in used]
+            if part == ("context" if "messages" in parts else "closing"):
+                own = []
+            optional[part] = own
+            used.update(own)
+        rest = [name for name in row if name not in used]
+        marks = [name for name in rest if name in self.marks and not ("text" in parts and name in CLASSES)]
+        rest = [name for name in rest if name not in marks]
+        needs = (
+            []
+            if "text" in parts
+            else [(name, match.lastgroup) for name in rest if (match := NEEDS.fullmatch(name.lower()))]
+        )
+        return Layout(parts, optional, marks, needs, [name for name in rest if name not in dict(needs)])
+
+    def check(self, row: dict, layout: Layout) -> None:
+        """Drops a row that its data set marks as bad, or that shows what cannot be shown; counts what is not used."""
+        for name in layout.marks:
+            if is_marked(name, row[name]):
+                raise Drop(f"marked as not to be learned by {name}")
+        for name, what in layout.needs:
+            if holds(row[name]):
+                raise Drop(f"needs {what}")
+        for name in layout.unused:
+            if row[name] or row[name] == 0:
+                self.tally.unused[name] += 1
+
+    def turns_of(self, row: dict, layout: Layout) -> list[dict] | None:
+        """The turns of a row; None for a plain text."""
+        parts, optional = layout.parts, layout.optional
+        if "text" in parts:
+            text = cell(row[parts["text"]])
+            if isinstance(text, str):
+                return self.rendered(text, all_alike=True)
+            return self.turns_from(text) if text else None
+        turns = [turn for name in optional["history"] if holds(row[name]) for turn in self.turns_from(row[name])]
+        if "messages" not in parts:
+            return turns + self.question_and_answer(row, layout)
+        turns += self.turns_from(row[parts["messages"]])
+        if optional["closing"] and turns and role_of(turns[-1]["role"]) == "user":
+            turns += self.answer(row[optional["closing"][0]])
+        return turns
+
+    def question_and_answer(self, row: dict, layout: Layout) -> list[dict]:
+        """The turns of a row that has a column for what is asked and one for what is answered."""
+        user, answer = cell(row[layout.parts["user"]]), cell(row[layout.parts["assistant"]])
+        context = [check_text(row[name]) for name in layout.optional["context"] if not is_blank(row[name])]
+        if layout.parts["assistant"] == "chosen":
+            self.tally.found["chosen answers of preference pairs, not the rejected ones"] += 1
+        if isinstance(user, str) and isinstance(answer, str):
+            if not context and (self.template or user.lstrip()[:1] in ("<", "[")):
+                turns = self.rendered(f"{user}\n{answer}")
+                if turns:
+                    return turns
+            if self.ends:
+                self.tally.mended["end marks of prompts and answers cut"] += 1
+                user, answer = ENDS_OF_MOST.sub("", user), ENDS_OF_MOST.sub("", answer)
+        if user is None or (isinstance(user, str) and not (user[:2] == "[{" and from_json(user))):
+            question = "\n\n".join([user, *context] if not is_blank(user) else context) if context else user
+            asked = [{"role": "user", "content": question}]
+        else:
+            asked = self.turns_from(user)
+        if isinstance(answer, str) and answer[:2] != "[{":
+            return [*asked, {"role": "assistant", "content": answer}]
+        answers = self.answer(answer)
+        repeats_prompt = role_of(answers[0]["role"]) in ("user", "system") if answers else False
+        return answers if repeats_prompt else [*asked, *answers]
+
+    def answer(self, value: Any) -> list[dict]:
+        """The turns of an answer: a text, the first of several, messages, or a dict that holds one of these."""
+        if isinstance(value, str) and value[:2] == "[{":
+            value = from_json(value) or value
+        for _ in range(3):
+            first = value[0] if isinstance(value, list) and value else value
+            if isinstance(first, dict) and first_of(first, SPEAKER):
+                return self.turns_from(value)
+            if isinstance(value, list):
+                self.tally.found["first of several answers"] += len(value) > 1
+                value = first if value else None
+            elif isinstance(value, dict):
+                name = next((name for name in ("text", "value", "content", "answer", "answers") if name in value), None)
+                value = value[name] if name else value
+        return [{"role": "assistant", "content": value}]
+
+    def rendered(self, text: str, all_alike: bool = False) -> list[dict] | None:
+        """The turns of a rendered chat; None for any other text."""
+        if self.args.format == "text":
+            return None
+        template, turns = self.template, None
+        if template:
+            turns = template.take_apart(text, strict=False)
+            if not turns and all_alike and template.mark.match(text):
+                raise Drop("rendered chat without a question and its answer")
+        if not turns and SURELY_A_CHAT.match(text, BEGIN.match(text).end()):
+            found = ((template, template.take_apart(text)) for template in RENDERED if template.sure)
+            template, turns = next(((template, turns) for template, turns in found if turns), (None, None))
+        if not turns and text[:2] in ("[{", '{"') and self.is_chat(text):
+            return self.turns_from(from_json(text))
+        if turns:
+            self.tally.found[f"rendered chats ({template.name}) taken apart"] += 1
+        return turns
+
+    def turns_from(self, value: Any, depth: int = 0) -> list[dict]:
+        """The turns of whatever represents a conversation, each with `role` and `content`, as they stand."""
+        if isinstance(value, str) and depth < 4:
+            turns = from_json(value)
+            turns = self.rendered(value) if turns is None else self.turns_from(turns, depth + 1)
+            if turns:
+                return turns
+        if isinstance(value, dict) and depth < 4:
+            if first_of(value, REPLIES):
+                return self.turns_from(best_path(value), depth + 1)
+            columns = [column for column in value.values() if isinstance(column, list)]
+            if first_of(value, SPEAKER) and len(columns) == len(value) and len(set(map(len, columns))) == 1:
+                return self.turns_from([dict(zip(value, values)) for values in zip(*columns)], depth + 1)
+            inner = first_of(value, ("messages", "conversations", *FORMATS["dialog"]["messages"].split()))
+            return self.turns_from(value[inner] if inner else [value], depth + 1)
+        if not isinstance(value, list):
+            raise Drop("turns are not a list of messages")
+        if value and all(isinstance(turn, str) for turn in value):
+            return self.spoken_in_turn(value)
+        if value and all(isinstance(turn, (list, tuple)) and len(turn) == 2 for turn in value):
+            if all(role_of(role) in SPEAKERS for role, _ in value):
+                return [{"role": role, "content": content} for role, content in value]
+            return self.spoken_in_turn([content for pair in value for content in pair])
+        turns: list[dict] = []
+        for turn in value:
+            if not isinstance(turn, dict):
+                raise Drop("turns are not a list of messages")
+            turns += self.turn_from(turn)
+        return turns
+
+    def turn_from(self, turn: dict) -> list[dict]:
+        """A message as a turn; a pair of question and answer, by whatever names, as two."""
+        role = turn.get("role") or turn.get("from")
+        content = turn.get("content")
+        if content is None:
+            content = turn.get("value")
+        if len(turn) == 2 and role is not None and isinstance(content, str):  # nearly all
+            return [{"role": role, "content": content}]
+        speaker = first_of(turn, SPEAKER)
+        if speaker is None:
+            pair = [(ROLES[name.lower()], turn[name]) for name in turn if name.lower() in ROLES]
+            if not pair:
+                return [{"role": None, "content": content}]
+            pair.sort(key=lambda side: ("system", "user", "assistant", "tool").index(side[0]))
+            return [{"role": role, "content": text_of(text)} for role, text in pair if cell(text) is not None]
+        said = next((name for name in SAID if cell(turn.get(name)) is not None), None)
+        role = turn[speaker]
+        role = role.get("role") or role.get("name") if isinstance(role, dict) else role
+        result = {"role": role, "content": text_of(turn[said]) if said else None}
+        for name, value in turn.items():
+            if name in (speaker, said):
+                continue
+            if (
+                name in MARKS
+                and self.args.marked == "drop"
+                and is_marked(name, value)
+                and (name != "label" or isinstance(value, bool))
+            ):
+                result["weight"] = 0
+            elif (match := NEEDS.fullmatch(name.lower())) and holds(value):
+                raise Drop(f"needs {match.lastgroup}")
+            elif holds(value) and name not in MARKS:
+                self.tally.unused[f"{name} of a turn"] += 1
+        return [result]
+
+    def spoken_in_turn(self, texts: list) -> list[dict]:
+        """Texts without roles: those of their labels (`Human: ...`) if all have one, else user and assistant in turn."""
+        label = RENDERED[-1].mark
+        marks = [label.match(text) if isinstance(text, str) else None for text in texts]
+        if all(marks):
+            return [{"role": mark[1], "content": text[mark.end() :].strip()} for mark, text in zip(marks, texts)]
+        self.tally.found["lists of texts taken in turn as user and assistant"] += 1
+        return [{"role": role, "content": text} for role, text in zip(itertools.cycle(("user", "assistant")), texts)]
+
+
+def join_messages(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """Joins the neighboring rows of a table with a message a row to conversations, and takes nested rows apart.
+
+    Of a tree, that is the path of best ranked replies. A conversation whose rows do not stand together is a Drop.
+    """
+    seen, group, last = Seen(), [], None
+    for place, row in itertools.chain(rows, [("", None)]):
+        if not group and isinstance(row, dict) and FOLDED.isdisjoint(row):  # nearly all
+            yield place, row
+            continue
+        number = conversation_number(row, last)
+        if group and (number is None or number != last):
+            yield group[0][0], joined([node for _, node in group])
+            group = []
+        if number is None:
+            if place:
+                yield from ((place, nested) for nested in unnested(row))
+        elif number != last and digest(number) in seen:
+            yield place, Drop("its conversation began further up: sort the rows by conversation")
+            number = None
+        else:
+            group.append((place, row))
+            seen.add(digest(number))
+        last = number
+
+
+def conversation_number(row: Any, last: str | None) -> str | None:
+    """Which conversation a message belongs to; None of a row that is no message."""
+    if not isinstance(row, dict) or first_of(row, ("messages", "prompt", "instruction")):
+        return None
+    speaker, said = first_of(row, SPEAKER), first_of(row, SAID)
+    if not said or not speaker:
+        return None
+    if (name := first_of(row, CONVERSATION_ID)) and isinstance(row[name], (str, int)):
+        number = f"{name} {row[name]}"
+        return number if role_of(row[speaker]) in SPEAKERS or number == last else None
+    parent = next((name for name in PARENT_ID if name in row), None)
+    own = first_of(row, MESSAGE_ID)
+    if not parent or not own or role_of(row[speaker]) not in SPEAKERS:
+        return None
+    return f"{own} {row[own]}" if not holds(row[parent]) else last  # a tree begins with its root
+
+
+def joined(nodes: list[dict]) -> Any:
+    """One conversation of the messages of a tree, or of a list in the order of their numbers."""
+    parent = next((name for name in PARENT_ID if name in nodes[0]), None)
+    if parent is None:
+        number = next((name for name in TURN_NUMBER if all(str(node.get(name)).isdigit() for node in nodes)), None)
+        turns = sorted(nodes, key=lambda node: int(node[number])) if number else nodes
+        hidden = {number, *CONVERSATION_ID, *MESSAGE_ID}
+        return {"messages": [{key: value for key, value in turn.items() if key not in hidden} for turn in turns]}
+    path, above = [], None
+    for _ in nodes:
+        replies = [node for node in nodes if (node.get(parent) or None) == above and is_good(node)]
+        if not replies:
+            break
+        path.append(min(replies, key=rank))
+        above = path[-1].get(first_of(path[-1], MESSAGE_ID) or "", "")
+    turns = [
+        {"role": node.get(first_of(node, SPEAKER) or ""), "content": node.get(first_of(node, SAID) or "")}
+        for node in path
+    ]
+    return {"messages": turns}
+
+
+def unnested(row: Any, depth: int = 0) -> Iterator[Any]:
+    """The rows inside a row: its instances, or the questions below a paragraph, each with what they share."""
+    name = first_of(row, NESTED) if isinstance(row, dict) and len(row) < 100 else None
+    if (
+        name is None
+        or depth > 3
+        or not isinstance(row[name], list)
+        or not all(isinstance(item, dict) for item in row[name])
+    ):
+        if isinstance(row, dict) and isinstance(row.get("prompt"), dict) and first_of(row["prompt"], REPLIES):
+            row = {"messages": best_path(row["prompt"])}
+        yield row
+        return
+    for item in row[name]:
+        yield from unnested({**{key: value for key, value in row.items() if key != name}, **item}, depth + 1)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 11 On disk: what is there already, what is kept between two passes
 
 
 def fingerprint(path: Path) -> list:
@@ -1531,13 +2230,13 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 11 The command line
+# 12 The command line
 
 
 def columns_format(text: str) -> dict[str, str]:
     columns = dict(pair.partition("=")[::2] for pair in text.split(","))
     wanted = ({"user", "assistant"}, {"messages"}, {"text"})
-    if not all(columns.values()) or set(columns) - {"system", "context"} not in wanted:
+    if not all(columns.values()) or set(columns) - {"system", "context", "history"} not in wanted:
         raise argparse.ArgumentTypeError("takes user=COLUMN,assistant=COLUMN, messages=COLUMN or text=COLUMN")
     return columns
 
@@ -1571,6 +2270,7 @@ def build_parser() -> OneLineParser:
     add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
     add("--system", default="You are a helpful assistant.", help="system prompt of conversations without one, empty for none")
     add("--duplicates", choices=("drop", "keep"), default="drop", help="rows whose whole prompt occurred before: only the first one stays (drop), or all, for sets with several answers to one prompt (keep)")
+    add("--marked", choices=("drop", "keep"), default="drop", help="answers that the data set marks as bad or not to be learned (label: false, weight: 0 and the like): not learned (drop), or like any other (keep)")
     add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
     add = parser.add_argument_group("tokens").add_argument
     add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer")

@@ -139,3 +139,405 @@ def test_the_split_that_is_taken_is_plain_and_printed(served, tmp_path):
     assert "refused mixed 2" in result.stdout
     assert "column names don't match" in result.stderr
     assert "--config" not in result.stderr
+
+
+# ---------------------------------------------------------------------------------------------------- shapes of messages
+
+U, A, V, B = "Where is box {}?", "Under table {}.", "And lid {}?", "On it."  # two questions, two answers
+SHORT = [("user", U), ("assistant", A)]
+LONG = [*SHORT, ("user", V), ("assistant", B)]
+
+
+def filled(value: object, number: int) -> object:
+    """A made-up value with a number in its texts, so that no two rows are the same."""
+    if isinstance(value, str):
+        return value.replace("{}", str(number))
+    if isinstance(value, dict):
+        return {key: filled(item, number) for key, item in value.items()}
+    return [filled(item, number) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def said(row: dict) -> list:
+    """A row of the contract in short: its system prompt if it has an own one, then (role, content), '' where unlearned."""
+    own = [] if row["system"] == "You are a helpful assistant." else [("system", row["system"])]
+    return own + [(m["role"], m["content"], *(["unlearned"] if "weight" in m else [])) for m in row["messages"]]
+
+
+def turns(pairs: list, role: str = "role", content: str = "content") -> list[dict]:
+    return [{role: who, content: what} for who, what in pairs]
+
+
+def numbered(pairs: list, names: tuple, **more: object) -> list[dict]:
+    """A table with a message a row."""
+    return [dict(zip(names, ("c{}", n, who, what)), **more) for n, (who, what) in enumerate(pairs)]
+
+
+def branch(who: str, what: str, *replies: dict, **more: object) -> dict:
+    return {"role": who, "text": what, "replies": list(replies), **more}
+
+
+TREE = branch("prompter", U, branch("assistant", "Worse.", rank=1), branch("assistant", A, branch("prompter", V, branch("assistant", B)), rank=0))  # fmt: skip
+PAIR = {"question": U, "answer": A}
+READ = {
+    "text parts": ({"messages": turns([(who, [{"type": "text", "text": what}]) for who, what in SHORT])}, SHORT),
+    "two text parts": ({"messages": turns([("user", [{"type": "text", "text": "One"}, {"text": "two {}"}]), SHORT[1]])}, [("user", "One\ntwo {}"), SHORT[1]]),
+    "messages as JSON": ({"messages": json.dumps(turns(LONG))}, LONG),
+    "messages as Python prints them": ({"messages": str(turns(LONG))}, LONG),
+    "messages as NumPy prints them": ({"conversations": str(turns(SHORT)).replace("}, {", "}\n {")}, SHORT),
+    "columns of lists": ({"conversations": {"from": [who for who, _ in LONG], "value": [what for _, what in LONG]}}, LONG),
+    "a list of texts": ({"conversations": [what for _, what in LONG], "source": "x"}, LONG),
+    "a list of labelled texts": ({"dialog": [f"Bot: {A}", f"Human: {U}", f"Bot: {A}"]}, SHORT),
+    "pairs of texts": ({"conversation": [[U, A], [V, B]]}, LONG),
+    "pairs of role and text": ({"conversation": LONG}, LONG),
+    "pairs of human and assistant": ({"conversation": [{"human": U, "assistant": A}, {"human": V, "assistant": B}]}, LONG),
+    "pairs of input and output": ({"turns": [{"input": U, "output": A}, {"output": B, "input": V}]}, LONG),
+    "a key a message": ({"dialogue": [{"user": U}, {"assistant": A}, {"user": V}, {"assistant": B}]}, LONG),
+    "messages inside an object": ({"conversation": {"id": 3, "messages": turns(LONG)}}, LONG),
+    "speaker and utterance": ({"utterances": turns(LONG, "speaker", "utterance")}, LONG),
+    "author with a role": ({"messages": [{"author": {"role": who}, "content": {"content_type": "text", "parts": [what]}} for who, what in SHORT]}, SHORT),
+    "two unknown speakers": ({"dialog": turns([("Ada", U), ("Bob", A), ("Ada", V), ("Bob", B)], "speaker", "text")}, LONG),
+    "a user and a system that answers": ({"dialog": turns([("USER", U), ("SYSTEM", A), ("USER", V), ("SYSTEM", B)])}, LONG),
+    "a column of any name": ({"id": "x", "dat": turns(LONG)}, LONG),
+    "TRL's prompt and completion": ({"prompt": turns(SHORT[:1]), "completion": turns(SHORT[1:])}, SHORT),
+    "TRL's prompt, completion a text": ({"prompt": turns([("system", "Be brief."), SHORT[0]]), "completion": A}, [("system", "Be brief."), *SHORT]),
+    "preference, texts": ({"prompt": U, "chosen": A, "rejected": "No."}, SHORT),
+    "preference, messages": ({"prompt": U, "chosen": turns(SHORT), "rejected": turns([SHORT[0], ("assistant", "No.")])}, SHORT),
+    "preference, answers as messages": ({"prompt": turns(LONG[:3]), "chosen": turns(LONG[3:]), "rejected": turns(LONG[3:])}, LONG),
+    "preference behind conversations": ({"conversations": turns(LONG[:3], "from", "value"), "chosen": {"from": "gpt", "value": B}, "rejected": {"from": "gpt", "value": "No"}}, LONG),
+    "preference, rendered": ({"chosen": f"\n\nHuman: {U}\n\nAssistant: {A}", "rejected": f"\n\nHuman: {U}\n\nAssistant: No."}, SHORT),
+    "history of pairs": ({"instruction": V, "input": "", "output": B, "history": [[U, A]]}, LONG),
+    "history of messages": ({"prompt": V, "response": B, "history": turns(SHORT)}, LONG),
+    "empty history": ({"instruction": U, "output": A, "history": []}, SHORT),
+    "context": ({**PAIR, "context": "Box {} is green."}, [("user", U + "\n\nBox {} is green."), SHORT[1]]),
+    "passage": ({**PAIR, "Passage": "Box {} is green."}, [("user", U + "\n\nBox {} is green."), SHORT[1]]),
+    "the question in the input": ({"instruction": "", "input": U, "output": A}, SHORT),
+    "system column": ({**PAIR, "system_prompt": "Rhyme {}."}, [("system", "Rhyme {}."), *SHORT]),
+    "answers of SQuAD": ({"question": U, "answers": {"text": [A, "There."], "answer_start": [1, 2]}}, SHORT),
+    "several answers": ({"question": U, "answer": [A, "There."]}, SHORT),
+    "capital letters": ({"Question": U, "Answer": A}, SHORT),
+    "query and response": ({"query": U, "response": A}, SHORT),
+    "problem and solution": ({"problem": U, "solution": A}, SHORT),
+    "input and output": ({"input": U, "output": A}, SHORT),
+    "instances": ({"instruction": "Find it.", "instances": [{"input": U, "output": A}]}, [("user", "Find it.\n\n" + U), SHORT[1]]),
+    "paragraphs": ({"title": "x", "paragraphs": [{"context": "Box {}.", "qas": [{"question": U, "answers": [{"text": A}]}]}]}, [("user", U + "\n\nBox {}."), SHORT[1]]),
+    "a tree": ({"message_tree_id": "x", "prompt": TREE}, LONG),
+    "two systems": ({"messages": turns([("system", "Be brief."), ("developer", "Be kind."), *SHORT])}, [("system", "Be brief.\n\nBe kind."), *SHORT]),
+    "a message a row": (numbered(LONG, ("conversation_id", "turn", "role", "content")), LONG),
+    "a message a row, not in order": (numbered(LONG, ("dialog_id", "turn_id", "speaker", "text"))[::-1], LONG),
+    "a message a row, by parent": ([{"id": f"{{}}-{n}", "parent_id": f"{{}}-{n - 1}" if n else None, "author": who, "text": what} for n, (who, what) in enumerate(LONG)], LONG),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", READ)
+def test_shapes_are_read(tmp_path, name):
+    shape, expected = READ[name]
+    rows = [row for n in range(4) for row in filled(shape if isinstance(shape, list) else [shape], n)]
+    assert prep(tmp_path, rows)["dropped"] == {}
+    result = sorted(said(row) for row in rows_of(tmp_path))
+    assert result == sorted([tuple(turn) for turn in filled(expected, n)] for n in range(4))
+
+
+# ------------------------------------------------------------------------------------------------------- rendered chats
+
+RENDERED = {
+    "ChatML": "<|im_start|>user\nQ1<|im_end|>\n<|im_start|>assistant\nA1<|im_end|>\n<|im_start|>user\nQ2<|im_end|>\n<|im_start|>assistant\nA2<|im_end|>\n",
+    "Llama 2": "<s>[INST] Q1 [/INST] A1 </s><s>[INST] Q2 [/INST] A2 </s>",
+    "Mistral": "<s> [INST] Q1 [/INST]A1</s>[INST] Q2[/INST] A2</s>",
+    "Llama 3": "<|begin_of_text|><|start_header_id|>user<|end_header_id|>\n\nQ1<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nA1<|eot_id|><|start_header_id|>user<|end_header_id|>\n\nQ2<|eot_id|><|start_header_id|>assistant<|end_header_id|>\n\nA2<|eot_id|>",
+    "Gemma": "<bos><start_of_turn>user\nQ1<end_of_turn>\n<start_of_turn>model\nA1<end_of_turn>\n<start_of_turn>user\nQ2<end_of_turn>\n<start_of_turn>model\nA2<end_of_turn>\n",
+    "Zephyr": "<|user|>\nQ1</s>\n<|assistant|>\nA1</s>\n<|user|>\nQ2</s>\n<|assistant|>\nA2</s>\n",
+    "Phi 3": "<|user|>\nQ1<|end|>\n<|assistant|>\nA1<|end|>\n<|user|>\nQ2<|end|>\n<|assistant|>\nA2<|end|>\n<|endoftext|>",
+    "Phi 2": "Instruct: Q1\nOutput: A1\nInstruct: Q2\nOutput: A2",
+    "Guanaco": "### Human: Q1### Assistant: A1### Human: Q2### Assistant: A2",
+    "Alpaca": "Below is an instruction that describes a task.\n\n### Instruction:\nQ1\n\n### Response:\nA1\n\n### Instruction:\nQ2\n\n### Response:\nA2",
+    "Vicuna": "USER: Q1 ASSISTANT: A1</s>USER: Q2 ASSISTANT: A2</s>",
+    "OIG": "<human>: Q1\n<bot>: A1\n<human>: Q2\n<bot>: A2",
+    "HH": "\n\nHuman: Q1\n\nAssistant: A1\n\nHuman: Q2\n\nAssistant: A2",
+    "Firefly": "<s>Human: Q1\n</s><s>Assistant: A1\n</s><s>Human: Q2\n</s><s>Assistant: A2\n</s>",
+    "OpenChat": "GPT4 Correct User: Q1<|end_of_turn|>GPT4 Correct Assistant: A1<|end_of_turn|>GPT4 Correct User: Q2<|end_of_turn|>GPT4 Correct Assistant: A2<|end_of_turn|>",
+    "OpenAssistant": "<|prompter|>Q1<|endoftext|><|assistant|>A1<|endoftext|><|prompter|>Q2<|endoftext|><|assistant|>A2<|endoftext|>",
+    "our own": "<|user|>Q1<|assistant|>A1<|endoftext|><|user|>Q2<|assistant|>A2<|endoftext|>",
+    "DeepSeek": "<｜begin▁of▁sentence｜><｜User｜>Q1<｜Assistant｜>A1<｜end▁of▁sentence｜><｜User｜>Q2<｜Assistant｜>A2<｜end▁of▁sentence｜>",
+    "Command": "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Q1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>A1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Q2<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>A2<|END_OF_TURN_TOKEN|>",
+    "Granite": "<|start_of_role|>user<|end_of_role|>Q1<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>A1<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>Q2<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>A2<|end_of_text|>",
+    "Harmony": "<|start|>user<|message|>Q1<|end|><|start|>assistant<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>A1<|end|><|start|>user<|message|>Q2<|end|><|start|>assistant<|channel|>final<|message|>A2<|return|>",
+    "Exaone": "[|user|]Q1\n[|assistant|]A1[|endofturn|]\n[|user|]Q2\n[|assistant|]A2[|endofturn|]",
+    "tags": "<user>Q1</user><assistant>A1</assistant><user>Q2</user><assistant>A2</assistant>",
+    "Q and A": "Q: Q1\nA: A1\n\nQ: Q2\nA: A2",
+    "question and answer": "**Question:** Q1\n**Answer:** A1\n**Question:** Q2\n**Answer:** A2",
+    "brackets": "[USER]: Q1\n[BOT]: A1\n[USER]: Q2\n[BOT]: A2",
+    "headings": "## User\nQ1\n\n## Assistant\nA1\n\n## User\nQ2\n\n## Assistant\nA2",
+    "Spanish": "Usuario: Q1\nAsistente: A1\nUsuario: Q2\nAsistente: A2",
+    "Chinese": "问：Q1\n答：A1\n问：Q2\n答：A2",
+    "messages as JSON": json.dumps(turns([("user", "Q1"), ("assistant", "A1"), ("user", "Q2"), ("assistant", "A2")])),
+}
+FILL = {"Q1": U, "A1": A, "Q2": V, "A2": B}
+
+
+def rendered(name: str, number: int) -> str:
+    text = RENDERED[name]
+    for short, long in FILL.items():
+        text = text.replace(short, long.replace("{}", str(number)))
+    return text
+
+
+@pytest.mark.parametrize("name", RENDERED)
+def test_rendered_chats_become_conversations(tmp_path, name):
+    """In a column for texts; as a prompt that ends where the answer begins; and under any name."""
+    expected = sorted([tuple(turn) for turn in filled(LONG, n)] for n in range(4))
+    texts = [rendered(name, n) for n in range(4)]
+    splits = [text.rindex(B) for text in texts]
+    for rows in (
+        [{"text": text} for text in texts],
+        [{"prompt": text[:at], "completion": text[at:]} for text, at in zip(texts, splits)],
+        [{"id": n, "sample": text} for n, text in enumerate(texts)],
+    ):
+        if "prompt" in rows[0] and name == "messages as JSON":
+            continue
+        manifest = prep(tmp_path, rows)
+        assert sorted(said(row) for row in rows_of(tmp_path)) == expected
+        assert "taken apart" in manifest["card"] or name == "messages as JSON"
+
+
+@pytest.mark.parametrize(
+    ("text", "system"),
+    [
+        ("<|im_start|>system\nS.<|im_end|>\n<|im_start|>user\nQ<|im_end|>\n<|im_start|>assistant\nA<|im_end|>", "S."),
+        ("<s>[INST] <<SYS>>\nS.\n<</SYS>>\n\nQ [/INST] A </s>", "S."),
+        ("[SYSTEM_PROMPT]S.[/SYSTEM_PROMPT][INST]Q[/INST]A</s>", "S."),
+        ("A chat between a curious user and an assistant. USER: Q ASSISTANT: A</s>", "A chat between a curious user and an assistant."),
+        ("### System:\nS.\n\n### User:\nQ\n\n### Assistant:\nA", "S."),
+        ("Help them out.\n\nHuman: Q\n\nAssistant: A", "Help them out."),
+        ("Below is an instruction.\n\n### Instruction:\nQ\n\n### Input:\nX\n\n### Response:\nA", None),
+    ],
+)  # fmt: skip
+def test_a_rendered_system_prompt_is_one(tmp_path, text, system):
+    prep(tmp_path, [{"text": text.replace("Q", f"Where is {n}?")} for n in range(4)])
+    for row in rows_of(tmp_path):
+        assert row["system"] == (system or "You are a helpful assistant.")
+        assert row["messages"][0]["content"].startswith("Where is ")
+        assert row["messages"][0]["content"].endswith("X" if "X" in text else "?")
+        assert row["messages"][1]["content"] == "A"
+
+
+PROSE = [
+    "To err is human. Human: a word with many uses. Assistant: another one, in chapter {}.",
+    "Chapter {}.\n\nHuman: nobody knew what it meant.\nThe answer came late.",
+    "Human: who goes there, in scene {}?\n\nNobody answered, and the play went on.",
+    "ROMEO: But soft, what light is that, number {}?\nJULIET: It is a lamp.\nROMEO: Oh.",
+    "A prompt for ChatML number {} begins with <|im_start|>user and ends with <|im_end|>; <|im_start|>assistant follows.",
+    "### Instruction manual {}\n\nPress the button. ### Response times are short.",
+    "Title {}\n\nQuestion: why is the sky blue?\nAnswer: it scatters. And so the article went on for pages.",
+    "<b>User {}</b> wrote: the <user> tag is no HTML, and <assistant> is none either.",
+    "[1] See the user guide {}. [2] See the assistant's notes.",
+    "In SQL, input: 5\noutput: 25. The table {} is small.",
+]
+
+
+@pytest.mark.parametrize("text", PROSE)
+def test_prose_stays_prose(tmp_path, text):
+    """Alone, and as one text among others."""
+    for rows in (
+        [{"text": text.replace("{}", str(n))} for n in range(4)],
+        [{"text": t.replace("{}", "1")} for t in PROSE],
+    ):
+        prep(tmp_path, rows)
+        assert sorted(row["text"] for row in rows_of(tmp_path)) == sorted(row["text"] for row in rows)
+
+
+def test_texts_stay_texts_when_asked_to(tmp_path):
+    prep(tmp_path, [{"text": rendered("ChatML", n)} for n in range(4)], "--format", "text")
+    assert all("text" in row for row in rows_of(tmp_path))
+
+
+def test_a_chat_among_texts_is_one(tmp_path):
+    rows = [{"text": f"Prose number {n}."} for n in range(9)]
+    prep(tmp_path, [*rows, {"text": rendered("ChatML", 1)}])
+    assert sum("messages" in row for row in rows_of(tmp_path)) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["<|ask|>Where is {}?<|say|>Here.", "[ASK] Where is {}?\n[SAY] Here.", "## Falcon: Where is {}?\n## Eagle: Here."],
+)
+def test_an_unknown_template_is_named(tmp_path, text):
+    card = prep(tmp_path, [{"text": text.replace("{}", str(n))} for n in range(4)])["card"]
+    assert "like rendered chats" in card
+
+
+# ----------------------------------------------------------------------------------- marks, deviations, unused columns
+
+GOOD = {"messages": turns(SHORT)}
+MARKED = {
+    "label": ({"prompt": U, "completion": A, "label": False}, "label"),
+    "label, a number": ({"prompt": U, "completion": A, "label": 0}, "label"),
+    "label, a text": ({"prompt": U, "completion": A, "label": "False"}, "label"),
+    "kto_tag": ({**GOOD, "kto_tag": False}, "kto_tag"),
+    "weight": ({**PAIR, "weight": 0.0}, "weight"),
+    "train": ({**GOOD, "train": False}, "train"),
+    "rejected": ({**GOOD, "rejected": True}, "rejected"),
+    "deleted": ({"text": U, "deleted": True}, "deleted"),
+    "is_correct": ({**PAIR, "is_correct": False}, "is_correct"),
+    "loss in every turn": ({"messages": [*turns(SHORT[:1]), {"role": "assistant", "content": A, "loss": 0}]}, "marked"),
+}
+
+
+@pytest.mark.parametrize("name", MARKED)
+def test_rows_marked_as_bad_are_dropped(tmp_path, name):
+    bad, word = MARKED[name]
+    mark = next((key for key in bad if key == name.split(",")[0]), None)
+    good = {**bad, mark: "True" if bad[mark] == "False" else type(bad[mark])(not bad[mark])} if mark else GOOD
+    rows = [filled(good, n) if n % 2 else filled(bad, n) for n in range(8)]
+    for row, n in zip(rows, range(8)):
+        row.update({mark: good[mark] if n % 2 else bad[mark]} if mark else {})
+    if not mark:
+        for row in rows[::2]:
+            row["messages"][1]["loss"] = 0
+    (reason,) = prep(tmp_path, rows)["dropped"].items()
+    assert reason[1] == 4
+    assert word in reason[0]
+    assert not prep(tmp_path, rows, "--marked", "keep")["dropped"]
+
+
+@pytest.mark.parametrize(
+    "more", [{"label": 3}, {"label": "sports"}, {"weight": 0.5}, {"correct": "B"}, {"rejected": "No."}, {"train": "Bonn to Ulm"}]
+)  # fmt: skip
+def test_what_is_no_verdict_drops_nothing(tmp_path, more):
+    rows = [{**filled(PAIR, n), **more} for n in range(8)]
+    rows[0]["label"] = 0  # one class among others
+    rows[1]["label"] = 3
+    assert not prep(tmp_path, rows)["dropped"]
+
+
+def test_the_class_of_a_text_is_no_verdict(tmp_path):
+    rows = [{"text": f"A film, number {n}.", "label": n % 2} for n in range(8)]
+    assert not prep(tmp_path, rows)["dropped"]
+
+
+@pytest.mark.parametrize(
+    "mark", [{"weight": 0}, {"loss_weight": 0.0}, {"loss": False}, {"train": False}, {"masked": 1}]
+)
+def test_a_marked_answer_is_read_and_not_learned(tmp_path, mark):
+    first, *rest = turns(LONG)[1:]
+    rows = [filled({"messages": [turns(LONG)[0], {**first, **mark}, *rest]}, n) for n in range(4)]
+    prep(tmp_path, rows)
+    for part in ("train", "val"):
+        for row, tokens in zip(rows_of(tmp_path, part), rows_of(tmp_path, f"{part}_tokenized")):
+            assert [turn[-1] == "unlearned" for turn in said(row)] == [False, True, False, False]
+            learned = sum(label != -100 for label in tokens["labels"])
+            assert learned == len(B.encode()) + 1  # a token a byte, and the end
+    again = tmp_path / "again"  # what was written keeps its marks when it is read again
+    again.mkdir()
+    prep(again, rows_of(tmp_path))
+    assert sorted(map(said, rows_of(again))) == sorted(map(said, rows_of(tmp_path)))
+
+
+MENDED = {
+    "thanks": ([*SHORT, ("user", "Thanks!")], SHORT, "last questions"),
+    "greeting": ([("assistant", "Hello!"), *SHORT], SHORT, "greetings"),
+    "neighbors": ([("user", "Hi."), *SHORT], [("user", "Hi.\n\n" + U), SHORT[1]], "joined"),
+    "neighbors that answer": ([*SHORT, ("assistant", B)], [SHORT[0], ("assistant", A + "\n\n" + B)], "joined"),
+    "an empty answer": ([*SHORT, ("user", V), ("assistant", " ")], SHORT, "empty turn"),
+    "an unknown role": ([*SHORT, ("moon", V), ("assistant", B)], SHORT, "unknown role"),
+    "a system in the middle": ([*SHORT, ("system", "Be brief."), *LONG[2:]], LONG, "system prompts"),
+    **{
+        mark: ([SHORT[0], ("assistant", A + mark)], SHORT, "end marks")
+        for mark in ("<|endoftext|>", "</s>", "<|im_end|>\n", " <|eot_id|>", "<end_of_turn>", "<eos>", "<｜end▁of▁sentence｜>", "<|end|><|endoftext|>")
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MENDED)
+def test_a_deviation_costs_a_turn(tmp_path, name):
+    pairs, expected, word = MENDED[name]
+    manifest = prep(tmp_path, [filled({"messages": turns(pairs)}, n) for n in range(4)])
+    assert sorted(map(said, rows_of(tmp_path))) == sorted(
+        [tuple(turn) for turn in filled(expected, n)] for n in range(4)
+    )
+    (mend,) = manifest["mended"].items()
+    assert word in mend[0]
+    assert mend[1] == 4
+    assert f"4 {mend[0]}" in manifest["card"]
+
+
+@pytest.mark.parametrize(
+    "answer", ["A <tag> in the <|end|> middle.", "x > y", "See [1]", "<s>struck out</s>", "Use </div>"]
+)
+def test_an_answer_may_end_as_it_likes(tmp_path, answer):
+    assert not prep(tmp_path, [{"question": f"q {n}", "answer": f"{n} {answer}"} for n in range(4)])["mended"]
+
+
+@pytest.mark.parametrize("ends", [("\n\n###\n\n", " END"), (" ->", "###"), ("", " STOP")])
+def test_the_ends_of_older_files_are_cut_where_most_rows_have_them(tmp_path, ends):
+    rows = [{"prompt": f"Where is {n}?{ends[0]}", "completion": f" Here, {n}.{ends[1]}"} for n in range(9)]
+    prep(tmp_path, rows)
+    assert sorted(map(said, rows_of(tmp_path))) == [
+        [("user", f"Where is {n}?"), ("assistant", f" Here, {n}.")] for n in range(9)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("more", "reason"),
+    [
+        ({"images": ["0.jpg"]}, "images"),
+        ({"image": {"bytes": "x", "path": None}}, "images"),
+        ({"audio_path": "x.wav"}, "audio"),
+        ({"videos": ["x"]}, "video"),
+        ({"tools": "[{\"name\": \"search\"}]"}, "tools"),
+        ({"messages": [*turns([SHORT[0]]), {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}]}, "tools"),
+        ({"messages": turns([*SHORT, ("tool", "x"), ("assistant", "y")])}, "tools"),
+        ({"messages": turns([("user", [{"type": "text", "text": "See."}, {"type": "image_url", "image_url": {}}]), SHORT[1]])}, "images"),
+        ({"messages": turns([("user", [{"type": "input_audio"}]), SHORT[1]])}, "audio"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_shown_is_not_asked_about(tmp_path, more, reason):
+    empty = dict.fromkeys(("images", "image", "audio_path", "videos", "tools"), None)
+    rows = [{**empty, **filled({**GOOD, **(more if n % 2 else {})}, n)} for n in range(8)]
+    assert prep(tmp_path, rows)["dropped"] == {f"needs {reason}": 4}
+
+
+def test_what_is_not_used_is_named(tmp_path):
+    rows = [filled({**PAIR, "topic": "boxes", "score": 0, "note": "" if n else "x", "none": None}, n) for n in range(4)]
+    rows.append({"messages": [{**turn, "mood": "calm"} for turn in chat("a", "b")["messages"]]})
+    manifest = prep(tmp_path, rows)
+    assert manifest["unused"] == {"topic": 4, "score": 4, "note": 1, "mood of a turn": 2}
+    assert "unused  topic (4 rows)" in manifest["card"]
+
+
+REFUSED = {
+    "a message a row, and no conversation": ([{"role": who, "text": what} for who, what in LONG], "one message a row"),
+    "neither names nor values that are known": ([{"tags": ["a", "b"], "name": "x"}], "unknown columns tags, name"),
+    "a conversation in two places": (
+        [{"conversation_id": n, "role": who, "content": what} for n in (1, 2, 1) for who, what in SHORT],
+        "sort the rows by conversation",
+    ),
+    "questions only": ([{"messages": turns([SHORT[0]])} for n in range(3)], "3 no assistant turn"),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_cannot_be_understood_is_refused(tmp_path, capsys, name):
+    rows, says = REFUSED[name]
+    file = write_jsonl(tmp_path / "x.jsonl", rows)
+    assert says in mistake(
+        capsys, prep_data.main, ["--dataset", file, "--out_dir", tmp_path / "o", "--train_tokenizer", 260]
+    )
+
+
+def test_each_file_is_looked_at_by_itself(tmp_path):
+    for name in ("ChatML", "Guanaco", "HH"):
+        write_jsonl(tmp_path / f"{name}.jsonl", [{"text": rendered(name, n + 10 * len(name))} for n in range(4)])
+    write_jsonl(tmp_path / "prose.jsonl", [{"text": f"Human: nature, in chapter {n}."} for n in range(4)])
+    command = [
+        "--dataset",
+        tmp_path / "*.jsonl",
+        "--out_dir",
+        tmp_path / "out",
+        "--train_tokenizer",
+        260,
+        "--num_proc",
+        1,
+    ]
+    prep_data.main([str(argument) for argument in command])
+    assert sum("messages" in row for row in rows_of(tmp_path)) == 12
+    assert sum("text" in row for row in rows_of(tmp_path)) == 4
