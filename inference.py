@@ -651,8 +651,11 @@ def read_rows(source: str | Iterable[str], system: str) -> Iterator[tuple[str, l
     name, lines = "standard input", source
     if isinstance(source, str):
         with file_mistakes(source):
-            name, lines = source, Path(source).read_text(encoding="utf-8", errors="replace").split("\n")
+            name, data = source, Path(source).read_bytes()
+            encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
+            lines = data.decode(encoding, "replace").split("\n")
     for number, line in enumerate(lines, 1):
+        line = line.lstrip("\ufeff")  # the mark that Windows puts at the beginning of a file
         if not line.strip():
             continue
         try:

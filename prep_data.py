@@ -32,6 +32,7 @@ import bz2
 import codecs
 import contextlib
 import csv
+import errno
 import functools
 import glob
 import gzip
@@ -146,7 +147,7 @@ def find_source(spec: str, asked: str | None = None, held_out: bool = False) -> 
     weighted = None if os.path.lexists(spec) else re.fullmatch(r"(.+):(?=.*[1-9])(\d*\.?\d+)", spec)
     name, weight = (weighted[1], float(weighted[2])) if weighted else (spec, None)
     source = Source(name, weight, {})
-    if Path(name).is_dir():
+    if os.path.isdir(name):
         by_split = files_by_split(Path(name)) or {"": []}
         train, *val = choose_split(name, list(by_split), asked, held_out)
         source.parts["train"] = by_split[train]
@@ -156,16 +157,16 @@ def find_source(spec: str, asked: str | None = None, held_out: bool = False) -> 
         files = (
             [Path(name)] if os.path.lexists(name) else [Path(path) for path in sorted(glob.glob(name, recursive=True))]
         )
-        files = [path for path in files if not path.is_dir()]
+        files = [path for path in files if not os.path.isdir(path)]
         if not files and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name) and not DATA_FILE.fullmatch(Path(name).name):
             return source  # a hub id
         source.parts["train"] = files
     if not any(source.parts.values()):
-        fail(f"{name}: no data file ({', '.join(KINDS)}, also .gz or .zst); give a file, a folder or a hub id")
+        fail(f"{quoted(name)}: no data file ({', '.join(KINDS)}, also .gz or .zst); give a file, a folder or a hub id")
     for path in itertools.chain(*source.parts.values()):
-        if not path.is_file():
-            fail(f"{path}: no regular file but a broken link, a pipe or a device; give a file or remove it")
-    names = {part: some([path.name for path in paths]) for part, paths in source.parts.items()}
+        if not os.path.isfile(path):
+            fail(f"{quoted(path)}: no regular file but a broken link, a pipe or a device; give a file or remove it")
+    names = {part: some([quoted(path.name) for path in paths]) for part, paths in source.parts.items()}
     source.notes["from " + ", validation from ".join(names.values())] = None
     return source
 
@@ -182,7 +183,7 @@ def choose_split(name: str, splits: list[str], asked: str | None = None, held_ou
     train = asked or (plain[0] if len(plain) == 1 else None)
     if train not in splits:
         wrong = f"no split {asked}" if asked else "no split is plainly the one to train on"
-        fail(f"{name}: {wrong}; --split takes one of {some(filter(None, sorted(splits)))}")
+        fail(f"{quoted(name)}: {wrong}; --split takes one of {some(filter(None, sorted(splits)))}")
     # train_sft goes with test_sft; a --split that was asked for stands alone
     ending = train[len("train") :] if part_of(train) == "train" else ""
     return [train, *(split for split in val if not asked and split.endswith(ending))]
@@ -212,12 +213,12 @@ def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
         for batch in paths.iter(batch_size=1000):
             yield from ((source.name, dict(zip(batch, values))) for values in zip(*batch.values()))
         return
-    for path in paths:
+    for path, shown in zip(paths, map(quoted, paths)):
         try:
             for line, row in read_file(path, source.notes, alone=len(paths) == 1):
-                yield f"{path}:{line}", row
+                yield f"{shown}:{line}", row
         except Exception as error:  # whatever the readers of all kinds of files raise
-            fail(f"{path}: cannot be read: {reason(error)}; mend the file or leave it out")
+            fail(f"{shown}: cannot be read: {reason(error)}; mend the file or leave it out")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -385,7 +386,7 @@ def clean(source: Source, part: str, seen: Seen, tally: Tally, args: argparse.Na
                 source.rows[f"{part} clean"] += 1
                 yield keys, line
     if not source.rows[f"{part} read"]:
-        fail(f"{source.name}: holds no rows; check the file")
+        fail(f"{quoted(source.name)}: holds no rows; check the file")
 
 
 def mix(sources: list[Source], rows: list[Iterator]) -> Iterator:
@@ -444,7 +445,9 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
             file = folder / "tokenizer.json" if folder.is_dir() else hf_hub_download(args.tokenizer, "tokenizer.json")
             bpe = Tokenizer.from_file(str(file))
         except Exception as error:  # of many kinds, and none is a fault of this script
-            fail(f"--tokenizer {args.tokenizer}: {error}; check it and the network, or use --train_tokenizer 8192")
+            fail(
+                f"--tokenizer {quoted(args.tokenizer)}: {reason(error)}; check it and the network, or use --train_tokenizer 8192"
+            )
     names = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), EOS)
     tokenizer = GPT2TokenizerFast(tokenizer_object=bpe, **names, clean_up_tokenization_spaces=False)
     roles = [AddedToken(role, special=True, normalized=False) for role in ROLE_TOKENS]
@@ -458,7 +461,7 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
     own_words = words != {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True, "trim_offsets": 0}
     strange = own_words or normalizer or set(tokenizer.get_added_vocab()) != set(NEUTRAL)
     if strange or tokenizer.decode(tokenizer.encode(probe)) != probe:
-        fail(f"--tokenizer {args.tokenizer}: not of GPT-2's kind; use gpt2 or --train_tokenizer 8192")
+        fail(f"--tokenizer {quoted(args.tokenizer)}: not of GPT-2's kind; use gpt2 or --train_tokenizer 8192")
     if args.train_tokenizer and len(tokenizer) != args.train_tokenizer:
         fail(f"the data yields only {len(tokenizer)} tokens; use --train_tokenizer {len(tokenizer)}")
     return tokenizer
@@ -725,7 +728,8 @@ class Plan:
     @property
     def next_command(self) -> str:
         cfg = "tiny" if self.args.train_tokenizer else "baseline_355m"
-        command = f"python train.py --data_dir {self.out} --model_dir checkpoints/{self.out.name}"
+        model_dir = Path("checkpoints", self.out.resolve().name)
+        command = f"python train.py --data_dir {quoted(self.out)} --model_dir {quoted(model_dir)}"
         return f"{command} --cfg {cfg} --seq_len {self.args.seq_len}"
 
 
@@ -749,9 +753,12 @@ def plan(args: argparse.Namespace) -> Plan:
     val_sources = [find_source(args.val_dataset, held_out=True)] if args.val_dataset else sources
     both = list(dict.fromkeys(sources + val_sources))
     paths = [path for source in both for part in source.parts.values() for path in part]
-    inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
+    try:
+        inputs = {str(path): fingerprint(path) for path in [*paths, *Path(args.tokenizer).glob("tokenizer.json")]}
+    except OSError as error:
+        fail(f"{quoted(error.filename)}: cannot be read: {error.strerror}; mend the file or leave it out")
     if {(args.out_dir / name).resolve() for name in OUTPUTS} & {path.resolve() for path in paths}:
-        fail(f"{args.out_dir} holds a file that would be read and written; choose another --out_dir")
+        fail(f"{quoted(args.out_dir)} holds a file that would be read and written; choose another --out_dir")
     return Plan(args, recorded, sources, val_sources, inputs)
 
 
@@ -837,7 +844,8 @@ def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
     record["sha256"] = {path.relative_to(plan.workdir).as_posix(): fingerprint(path)[0] for path in paths}
     record["versions"] = {"python": sys.version.split()[0], **versions}
     manifest = plan.workdir / "manifest.json"
-    manifest.write_text(json.dumps(record, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
+    manifest.write_text(text, "utf-8", "backslashreplace")  # a file name may hold bytes that are no UTF-8
     return [*paths, manifest]
 
 
@@ -847,10 +855,13 @@ def publish(plan: Plan, paths: list[Path]) -> None:
         with open(path, "rb+") as file:
             os.fsync(file.fileno())  # without it a power cut may leave names of files whose content never arrived
     (plan.out / "manifest.json").unlink(missing_ok=True)
-    shutil.rmtree(plan.out / "tokenizer", ignore_errors=True)
-    for name in ("tokenizer", *OUTPUTS, "manifest.json"):
-        os.replace(plan.workdir / name, plan.out / name)
-    plan.workdir.rmdir()
+    (plan.out / "tokenizer").mkdir(exist_ok=True)
+    for path in (plan.out / "tokenizer").iterdir():
+        if TOKENIZER_FILE.fullmatch(path.name):  # one of an older version would be read beside the new ones
+            path.unlink()
+    for path in paths:
+        os.replace(path, plan.out / path.relative_to(plan.workdir))
+    shutil.rmtree(plan.workdir)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -863,11 +874,13 @@ def main(argv: list[str] | None = None) -> None:
         parser.error("--max_tokens needs a tokenizer to count with: use --max_rows with --train_tokenizer")
 
     run = plan(args)
+    with disk_mistakes(run.out):
+        check_ours(run.out)
     if not args.overwrite and is_complete(run.out, run.recorded, run.inputs):
-        print(f"{run.out} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
+        print(f"{quoted(run.out)} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
         return
     tokenizer = load_what_is_not_local(run)
-    with hold(run.out), ExitStack() as stack:
+    with hold(run.out), disk_mistakes(run.out), ExitStack() as stack:
         shutil.rmtree(run.workdir, ignore_errors=True)
         run.workdir.mkdir()
         stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
@@ -2158,7 +2171,7 @@ def hold(folder: Path) -> Iterator[None]:
                 os.lseek(file, 0, os.SEEK_SET)
                 owner = os.read(file, 20).decode("ascii", "replace").strip() or "of an unknown number"
                 fail(
-                    f"{folder} is being written by process {owner}; wait until that has ended, or choose another folder"
+                    f"{quoted(folder)} is being written by process {owner}; wait until that has ended, or choose another folder"
                 )
             except OSError:
                 pass  # a file system without locks: better unguarded than not at all
@@ -2166,7 +2179,7 @@ def hold(folder: Path) -> Iterator[None]:
                 break
             os.close(file)  # its last owner removed it between our two steps
     except OSError as error:
-        fail(f"{folder}: {error.strerror}; choose a folder that can be written")
+        fail(f"{quoted(folder)}: {error.strerror}; choose a folder that can be written")
     try:
         with contextlib.suppress(OSError):  # on a full disk the lock has no name, and holds
             os.lseek(file, 0, os.SEEK_SET)
@@ -2183,12 +2196,15 @@ def hold(folder: Path) -> Iterator[None]:
 
 def prefer_cache() -> None:
     """An unreachable hub is retried for up to 46 seconds; with this, what is not cached fails at once."""
+    endpoint = os.environ.get("HF_ENDPOINT") or "https://huggingface.co"
     try:
-        urllib.request.urlopen(os.environ.get("HF_ENDPOINT", "https://huggingface.co"), timeout=10)
+        urllib.request.urlopen(endpoint, timeout=10)
     except urllib.error.HTTPError:
         pass  # it answers
     except OSError:
         os.environ["HF_HUB_OFFLINE"] = "1"
+    except ValueError as error:
+        fail(f"HF_ENDPOINT={quoted(endpoint)} is no address of a hub: {error}; run unset HF_ENDPOINT")
 
 
 def read_spool(path: Path) -> Iterator[tuple[str, tuple, str]]:
@@ -2212,6 +2228,55 @@ def count_rows(part: Any, inputs: dict[str, list]) -> int | None:
     return sum(inputs[str(path)][1] for path in part) if countable else None
 
 
+# What save_pretrained of any version calls the files of a tokenizer.
+TOKENIZER_FILE = re.compile(
+    r"tokenizer(_config)?\.json|vocab\.json|merges\.txt|(special_tokens_map|added_tokens)\.json|chat_template\.\w+"
+)
+
+
+def check_ours(out: Path) -> None:
+    """Fails where something that prep_data.py did not make has one of its names; it would be replaced or removed."""
+    try:
+        str(out).encode()
+    except UnicodeEncodeError:  # the tokenizer's library takes no other name
+        fail(f"--out_dir {quoted(out)}: its name is no UTF-8; choose another")
+    work = out / "prep.tmp"
+    strange = [out / name for name in (*OUTPUTS, "manifest.json") if (out / name).is_dir()]
+    strange += [
+        path for path in (out / "tokenizer", work) if os.path.lexists(path) and (path.is_symlink() or not path.is_dir())
+    ]
+    if not strange and work.is_dir():
+        strange = [path for path in work.iterdir() if path.name not in ("rows", "tokenizer", *OUTPUTS, "manifest.json")]
+    if strange:
+        fail(
+            f"{quoted(strange[0])} is not of prep_data.py's making and in its way; move it, or choose another --out_dir"
+        )
+
+
+@contextlib.contextmanager
+def disk_mistakes(folder: Path) -> Iterator[None]:
+    """One line for what a disk does: full, over a quota, taken away. Libraries in Rust give its number in words."""
+    try:
+        yield
+    except Exception as error:
+        told = re.search(r"\(os error (\d+)\)", str(error))
+        number = getattr(error, "errno", None) or (int(told[1]) if told else None)
+        if errno.errorcode.get(number) not in (
+            "ENOSPC",
+            "EDQUOT",
+            "EFBIG",
+            "EROFS",
+            "EACCES",
+            "EPERM",
+            "EIO",
+            "ENOENT",
+        ):
+            raise
+        fail(
+            f"{quoted(folder)}: {os.strerror(number)}; see to the disk and run the same command again, or choose another --out_dir"
+        )
+
+
 def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
     """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
     manifest = out / "manifest.json"
@@ -2225,7 +2290,9 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
     except (ValueError, KeyError, TypeError):
         strange = ["manifest.json"]
     if strange:
-        fail(f"{out / strange[0]} is not of prep_data.py's making; choose another --out_dir, or add --overwrite")
+        fail(
+            f"{quoted(out / strange[0])} is not of prep_data.py's making; choose another --out_dir, or add --overwrite"
+        )
     return False
 
 

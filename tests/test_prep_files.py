@@ -13,6 +13,7 @@ import lzma
 import os
 import random
 import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from pathlib import Path
 
 import pytest
 import zstandard
-from conftest import HANG_S, mistake, run_script, write_jsonl
+from conftest import HANG_S, ROOT, mistake, run_script, write_jsonl
 from loopback_hub import parquet
 from transformers import AutoTokenizer
 
@@ -296,3 +297,144 @@ def test_a_folder_that_cannot_be_is_one_line(tmp_path, capsys):
         with pytest.raises(SystemExit), prep_data.hold(folder):
             pass
         assert "choose a folder that can be written" in capsys.readouterr().err
+
+
+# --------------------------------------------------------------------------------------------- the folder it writes
+
+
+@pytest.mark.parametrize("overwrite", [[], ["--overwrite"]])
+@pytest.mark.parametrize(
+    "name", ["prep.tmp/mine.txt", "prep.tmp", "train.jsonl/mine.txt", "manifest.json/mine.txt", "tokenizer"]
+)
+def test_what_is_not_its_own_stays(name, overwrite, tmp_path, capsys):
+    mine = tmp_path / "out" / name
+    mine.parent.mkdir(parents=True)
+    mine.write_text("mine")
+    file = write_jsonl(tmp_path / "x.jsonl", pairs("q", 9))
+    command = ["--dataset", file, "--out_dir", tmp_path / "out", "--train_tokenizer", "260", *overwrite]
+    assert "is not of prep_data.py's making" in mistake(capsys, prep_data.main, command)
+    assert [path for path in (tmp_path / "out").rglob("*") if path.is_file()] == [mine]
+
+
+def test_files_of_others_beside_a_tokenizer_stay(tmp_path):
+    file, out = write_jsonl(tmp_path / "x.jsonl", pairs("q", 9)), tmp_path / "out"
+    prep(file, out)
+    for name in ("notes.txt", "vocab.json"):
+        (out / "tokenizer" / name).write_text("{}")
+    prep(file, out, "--seed", "1")
+    assert (out / "tokenizer/notes.txt").exists() and not (out / "tokenizer/vocab.json").exists()
+
+
+def test_a_full_disk_is_one_line(tmp_path):
+    """A limit on the size of files fails like a full disk, and needs no root. The folder stays as it was."""
+    resource = pytest.importorskip("resource")
+    file, out = write_jsonl(tmp_path / "x.jsonl", pairs("question " * 9, 3000)), tmp_path / "out"
+    command = ["prep_data.py", "--dataset", file, "--out_dir", out, "--train_tokenizer", "260", "--num_proc", "1"]
+    for limit in (9_000, 900_000):  # of the rows that wait for a tokenizer, and of what is written in the end
+        result = run_script(*command, preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit)))  # noqa: B023
+        assert result.returncode == 2, result.stderr
+        assert result.stderr.splitlines()[-1].startswith(f"prep_data.py: error: {out}: File too large; see to the disk")
+        assert "Traceback" not in result.stderr and not out.exists()
+
+
+def test_it_needs_no_home_no_path_and_no_outlet(tmp_path):
+    """And an interrupted start, as a file name of other bytes than UTF-8, ends well."""
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9 set"))
+    folder.mkdir()
+    write_jsonl(folder / os.fsdecode(b"\xe9.jsonl"), pairs("q", 9))
+    command = [sys.executable, ROOT / "prep_data.py", "--dataset", folder, "--train_tokenizer", "260", "--out_dir", "o"]
+    subprocess.run(command, env={}, cwd=tmp_path, check=True, preexec_fn=lambda: os.closerange(0, 3))
+    manifest = json.loads((tmp_path / "o/manifest.json").read_text(encoding="utf-8"))
+    assert manifest["complete"] and "udce9" in manifest["card"]
+
+
+@pytest.mark.parametrize(
+    ("names", "train", "val"),
+    [
+        (["a.jsonl", "b.csv"], ["a.jsonl", "b.csv"], []),
+        (["train.jsonl", "test.jsonl"], ["train.jsonl"], ["test.jsonl"]),
+        (["data/train-0-of-2.parquet", "data/train-1-of-2.parquet", "README.md", "LICENSE.txt", "config.json"],
+         ["data/train-0-of-2.parquet", "data/train-1-of-2.parquet"], []),
+        (["train/0.jsonl", "train/1.jsonl", "valid/0.jsonl"], ["train/0.jsonl", "train/1.jsonl"], ["valid/0.jsonl"]),
+        (["en/gsm8k_train.jsonl", "en/gsm8k_test.jsonl"], ["en/gsm8k_train.jsonl"], ["en/gsm8k_test.jsonl"]),
+        (["unit_test_cases.jsonl", "b.jsonl"], ["b.jsonl", "unit_test_cases.jsonl"], []),
+        (["train_sft.jsonl", "test_sft.jsonl", "train_gen.jsonl", "test_gen.jsonl"], ["train_sft.jsonl"], ["test_sft.jsonl"]),
+        (["a.txt", "b.txt"], ["a.txt", "b.txt"], []),
+        (["part.jsonl/part-0.json", "part.jsonl/_SUCCESS", ".git/x.json"], ["part.jsonl/part-0.json"], []),
+        (["set/train/data-0.arrow", "set/train/cache-1.arrow", "set/train/state.json", "set/dataset_dict.json"],
+         ["set/train/data-0.arrow"], []),
+        (["a.jsonl", "out/train.jsonl", "out/manifest.json", "out/train_tokenized.jsonl", "out/tokenizer/tokenizer.json"],
+         ["a.jsonl"], []),
+    ],
+)  # fmt: skip
+def test_folders(names, train, val, tmp_path):
+    for name in names:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("x")
+    parts = prep_data.find_source(str(tmp_path)).parts
+    assert parts["train"] == [tmp_path / name for name in train]
+    assert parts.get("val", []) == [tmp_path / name for name in val]
+
+
+@pytest.mark.parametrize("names", [["test.jsonl"], ["train_a.jsonl", "train_b.jsonl"], ["dev/0.jsonl", "test/0.jsonl"]])
+def test_a_folder_without_a_plain_training_split_is_not_guessed_at(names, tmp_path, capsys):
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_jsonl(tmp_path / name, pairs(name, 9))
+    with pytest.raises(SystemExit):
+        prep_data.find_source(str(tmp_path))
+    splits = [name.partition(".")[0].partition("/")[0] for name in names]
+    assert (
+        f"no split is plainly the one to train on; --split takes one of {', '.join(splits)}" in capsys.readouterr().err
+    )
+    assert prep_data.find_source(str(tmp_path), splits[0]).parts == {"train": [tmp_path / names[0]]}
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"PK\3\4 and more", "Excel workbook: unpack it, or save it as CSV"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\n", "git lfs pull"),
+        (b"\n<!DOCTYPE html><html>", "a web page and not the file"),
+        (b"\x80\x04\x95pickled", "a pickle"),
+        (b"%PDF-1.7", "a PDF"),
+        (b"question\nWhy?", "unknown columns question"),
+        (b'{"question": "a", "answer": "b"}\n{"question": ', ":2: not JSON"),
+        (b'[\n{"question": "a", "answer": "b"},\n{"question"}]', "line 3: not JSON: Expecting ':' delimiter"),
+        (b'question;answer\na;b\nc\n', "another number of columns (1) than the first line (2), with ';' between the cells"),
+        (b'question,answer\na,"b\n', "line 2: unexpected end of data, with ',' between the cells"),
+        (b"(\xb5/\xfd" + zstandard.compress(b"[1]" * 9999)[4:-3], "the file ends in the middle"),
+        (json.dumps({f"column {n} \x1b[2J" + "x" * 99: "" for n in range(10_000)}).encode() * 2, "and 9,992 more"),
+    ],
+)  # fmt: skip
+def test_an_error_says_what_was_found(content, says, tmp_path, capsys):
+    path = tmp_path / "a b.csv"
+    path.write_bytes(content)
+    line = mistake(
+        capsys, prep_data.main, ["--dataset", path, "--out_dir", tmp_path / "x y", "--train_tokenizer", "260"]
+    )
+    assert f"'{path}'" in line and says in line and len(line) < 1500 and "\x1b" not in line
+
+
+@pytest.mark.parametrize(
+    ("texts", "how", "rows"),
+    [
+        (["One.\n\nTwo\nlines.\n\n\nThree."], "between blank lines", ["One.", "Three.", "Two\nlines."]),
+        (["One.\r\nTwo.\r\n"], "a line", ["One.", "Two."]),
+        (["One.\n\nTwo.\n<|endoftext|>\nThree."], "between <|endoftext|>", ["One.\n\nTwo.", "Three."]),
+        (["One.\n\nTwo.", "Three."], "a file", ["One.\n\nTwo.", "Three."]),
+    ],
+)
+def test_plain_text(texts, how, rows, tmp_path):
+    (tmp_path / "texts").mkdir()
+    for number, text in enumerate(texts):
+        (tmp_path / f"texts/{number}.txt").write_text(text, newline="")
+    card = prep(tmp_path / "texts", tmp_path / "out")["card"]
+    assert made_of(tmp_path / "out") == [(row,) for row in rows]
+    assert f"plain text, a document {how}" in card
+
+
+def test_the_next_command_can_be_pasted(tmp_path, capsys):
+    prep(write_jsonl(tmp_path / "x.jsonl", pairs("q", 9)), tmp_path / "my $set")
+    words = shlex.split(capsys.readouterr().out.splitlines()[-1])
+    assert words[3:7] == ["--data_dir", str(tmp_path / "my $set"), "--model_dir", "checkpoints/my $set"]
