@@ -714,16 +714,44 @@ def attention_by_groups(module, query, key, value, attention_mask, scaling=None,
     """
     if groups is None:
         return sdpa_attention_forward(module, query, key, value, attention_mask, scaling=scaling, **kwargs)
+    shapes, members, places = groups
     # in 16 bits a CPU's sdpa takes twice as long for documents this short
     dtype = torch.float32 if value.device.type == "cpu" else value.dtype
-    q, k, v = flatten_heads(query, key, value, dtype)
+    sizes = [math.prod(shape) for shape in shapes]
+    q, k, v = (IntoGroups.apply(x, members, places).split(sizes) for x in flatten_heads(query, key, value, dtype))
     outputs = []
-    for group in groups[0]:  # (documents, length): a document's last token again behind its end, where no query sees it
-        qkv = (x[group].transpose(1, 2) for x in (q, k, v))
+    for shape, *qkv in zip(shapes, q, k, v):
+        qkv = (x.unflatten(0, shape).transpose(1, 2) for x in qkv)
         output = F.scaled_dot_product_attention(*qkv, is_causal=True, scale=scaling)
         outputs.append(output.transpose(1, 2).flatten(0, 1))
-    output = torch.cat(outputs)[groups[1]].to(value.dtype)
+    output = OutOfGroups.apply(torch.cat(outputs), places).to(value.dtype)
     return output.unflatten(0, (query.shape[0], query.shape[2])), None
+
+
+class IntoGroups(torch.autograd.Function):
+    """x[members], and the gradient is looked up as well, where autograd would add row to row: what fills a group has none."""
+
+    @staticmethod
+    def forward(ctx, x, members, places):
+        ctx.places = places
+        return x[members]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad[ctx.places], None, None
+
+
+class OutOfGroups(torch.autograd.Function):
+    """x[places], of which each occurs once, so that the gradient is copied and not added up."""
+
+    @staticmethod
+    def forward(ctx, x, places):
+        ctx.places, ctx.shape = places, x.shape
+        return x[places]
+
+    @staticmethod
+    def backward(ctx, grad):
+        return grad.new_zeros(ctx.shape).index_copy_(0, ctx.places, grad), None
 
 
 def flatten_heads(query, key, value, dtype: torch.dtype) -> list[torch.Tensor]:
@@ -738,17 +766,18 @@ AttentionInterface.register("documents_by_bounds", attention_by_bounds)
 AttentionInterface.register("documents_by_groups", attention_by_groups)
 
 
-def group_documents(cu_seqlens: torch.Tensor, multiple: int = 32) -> tuple[list[torch.Tensor], torch.Tensor]:
+def group_documents(cu_seqlens: torch.Tensor, multiple: int = 32):
     """Group documents by length, rounded up to `multiple`.
 
-    cu_seqlens (documents + 1,) -> groups, each (documents, length) places in the flattened batch; and for each place of
-    the flattened batch its place in the flattened groups, one after the other. On a GPU this waits for it: the lengths
-    decide how many calls there are.
+    cu_seqlens (documents + 1,) -> shapes, the (documents, length) of each group; members (sum of the shapes' products,),
+    the places in the flattened batch that the groups hold, one group after the other; places (tokens,), where among the
+    members each place of the flattened batch is. A document that is shorter than its group has its last token again behind
+    its end, where no query sees it. On a GPU this waits for it: the lengths decide how many calls there are.
     """
     bounds = cu_seqlens.cpu().numpy()
     starts, lengths = bounds[:-1, None], np.diff(bounds)[:, None]
     rounded = -(-lengths[:, 0] // multiple) * multiple
-    groups, places, n_before = [], np.empty(bounds[-1], dtype=np.int64), 0
+    shapes, members, places, n_before = [], [], np.empty(bounds[-1], dtype=np.int64), 0
     for length in np.unique(rounded):
         mine = rounded == length
         offsets = np.arange(length)
@@ -756,8 +785,10 @@ def group_documents(cu_seqlens: torch.Tensor, multiple: int = 32) -> tuple[list[
         is_token = offsets < lengths[mine]
         places[group[is_token]] = n_before + np.flatnonzero(is_token)
         n_before += group.size
-        groups.append(torch.from_numpy(group).to(cu_seqlens.device))
-    return groups, torch.from_numpy(places).to(cu_seqlens.device)
+        shapes.append(group.shape)
+        members.append(group.ravel())
+    members, places = (torch.from_numpy(x).to(cu_seqlens.device) for x in (np.concatenate(members), places))
+    return shapes, members, places
 
 
 def choose_attention(args, config, device: torch.device):
