@@ -163,7 +163,8 @@ class Chatbot:
         # what an answer must not contain: role tokens, or the assistant would go on and play the user as well
         self.banned = torch.ones(config.vocab_size, dtype=torch.bool, device=self.device)
         self.banned[: len(self.tokenizer)] = False  # beyond is padding of the embedding
-        self.banned[self.tokenizer.convert_tokens_to_ids(list(ROLES))] = True
+        special = [i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special and i != self.end]
+        self.banned[special + self.tokenizer.convert_tokens_to_ids(list(ROLES))] = True  # an answer is text, and ends
         rendered = self.tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
         self.system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the template's own
         self.packed = can_be_packed(self.model) and not quantize and not compile

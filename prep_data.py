@@ -68,9 +68,9 @@ from tqdm import tqdm
 # 1 Roles, template, formats
 
 # Rendered, with nothing between the pieces: <|system|>S<|user|>U<|assistant|>A<|endoftext|><|user|>...
-# A control string inside content gets a space before its end (`<|user |>`): no content becomes a control token.
+# A control string inside content gets a space before its end (`<|user |>`): no content becomes a control token. The same
+# goes for the special tokens that a tokenizer brings along (neutral_forms).
 EOS, ROLE_TOKENS = "<|endoftext|>", ("<|system|>", "<|user|>", "<|assistant|>")
-NEUTRAL = {token: token[:-2] + " |>" for token in (EOS, *ROLE_TOKENS)}
 CHAT_TEMPLATE = """\
 {%- if not messages or messages[0]['role'] != 'system' -%}
   {%- set messages = [{'role': 'system', 'content': DEFAULT_SYSTEM}] + messages -%}
@@ -427,41 +427,32 @@ def split(rows: Iterable[tuple], fraction: float, seed: int) -> Iterator[tuple]:
 
 
 def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
-    """GPT2TokenizerFast with role tokens and chat template, from --tokenizer or a BPE trained on the texts."""
-    from huggingface_hub import hf_hub_download
+    """A byte-level BPE with role tokens and chat template: that of --tokenizer, or one trained on the texts.
+
+    It is of the class that keeps what it is made of: GPT2TokenizerFast of transformers 5 cuts words as GPT-2 does, always.
+    """
     from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, processors, trainers
-    from transformers import GPT2TokenizerFast
+    from transformers import PreTrainedTokenizerFast
 
     if args.train_tokenizer:
         bpe, byte_level = Tokenizer(models.BPE()), pre_tokenizers.ByteLevel(add_prefix_space=False)
         bpe.pre_tokenizer, bpe.decoder = byte_level, decoders.ByteLevel()
-        bpe.post_processor = processors.ByteLevel(trim_offsets=False)
         size, alphabet = args.train_tokenizer - len(ROLE_TOKENS), byte_level.alphabet()
         options = {"special_tokens": [EOS], "initial_alphabet": alphabet, "show_progress": sys.stderr.isatty()}
         bpe.train_from_iterator(texts, trainers.BpeTrainer(vocab_size=size, **options))
     else:
-        try:
-            folder = Path(args.tokenizer)  # from_pretrained makes an empty tokenizer when it cannot find the files
-            file = folder / "tokenizer.json" if folder.is_dir() else hf_hub_download(args.tokenizer, "tokenizer.json")
-            bpe = Tokenizer.from_file(str(file))
-        except Exception as error:  # of many kinds, and none is a fault of this script
-            fail(
-                f"--tokenizer {quoted(args.tokenizer)}: {reason(error)}; check it and the network, or use --train_tokenizer 8192"
-            )
+        bpe = load_bpe(args.tokenizer)
+    bpe.post_processor = processors.ByteLevel(trim_offsets=False)  # else some add a token of their own to each text
+    roles = [AddedToken(token, special=True, normalized=False) for token in (EOS, *ROLE_TOKENS)]
+    bpe.add_special_tokens(roles)
     names = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), EOS)
-    tokenizer = GPT2TokenizerFast(tokenizer_object=bpe, **names, clean_up_tokenization_spaces=False)
-    roles = [AddedToken(role, special=True, normalized=False) for role in ROLE_TOKENS]
-    tokenizer.add_tokens(roles, special_tokens=True)
-    filters = "".join(f"| replace({token!r}, {neutral!r})" for token, neutral in NEUTRAL.items())
+    inputs = ["input_ids", "attention_mask"]  # GPT-2 would take token_type_ids for tokens
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=bpe, **names, model_input_names=inputs, clean_up_tokenization_spaces=False
+    )
+    filters = "".join(f"| replace({token!r}, {neutral!r})" for token, neutral in neutral_forms(tokenizer))
     system = json.dumps(args.system, ensure_ascii=False)
     tokenizer.chat_template = CHAT_TEMPLATE.replace("NEUTRALIZED", filters).replace("DEFAULT_SYSTEM", system)
-    probe = "Zoë: 1 + 1 = 2,\n  \tnaïve 東京 🙂\0"
-    parts = json.loads(bpe.to_str())
-    words, normalizer = {**(parts["pre_tokenizer"] or {}), "trim_offsets": 0}, parts["normalizer"]
-    own_words = words != {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True, "trim_offsets": 0}
-    strange = own_words or normalizer or set(tokenizer.get_added_vocab()) != set(NEUTRAL)
-    if strange or tokenizer.decode(tokenizer.encode(probe)) != probe:
-        fail(f"--tokenizer {quoted(args.tokenizer)}: not of GPT-2's kind; use gpt2 or --train_tokenizer 8192")
     if args.train_tokenizer and len(tokenizer) != args.train_tokenizer:
         fail(f"the data yields only {len(tokenizer)} tokens; use --train_tokenizer {len(tokenizer)}")
     return tokenizer
@@ -471,7 +462,8 @@ class Encoder:
     """Makes tokens of rows, by way of the saved template; each process has one."""
 
     def __init__(self, tokenizer: Any, args: argparse.Namespace) -> None:
-        self.tokenizer, self.args, self.words = tokenizer, args, Words(tokenizer.backend_tokenizer)
+        self.tokenizer, self.args, self.neutral_forms = tokenizer, args, neutral_forms(tokenizer)
+        self.words = Words(tokenizer.backend_tokenizer) if splits_like_gpt2(tokenizer) else None
         self.eos, self.assistant = tokenizer.convert_tokens_to_ids([EOS, "<|assistant|>"])
         # the template as it is, without transformers' wrapping, which takes four times as long
         template = re.sub(r"{%-? (end)?generation -?%}", "", tokenizer.chat_template)
@@ -482,17 +474,19 @@ class Encoder:
         if "messages" in row:
             return self.template.render(messages=[{"role": "system", "content": row["system"]}, *row["messages"]])
         text = row["text"]
-        for token, neutral in NEUTRAL.items():
+        for token, neutral in self.neutral_forms:
             text = text.replace(token, neutral)
         return text + EOS
 
     def encode(self, text: str) -> list[int]:
         ids: list[int] = []
         for piece in pieces(text):
-            if LATIN.fullmatch(piece):  # the same ids at a fifth of the time (section 8)
+            if self.words is not None and LATIN.fullmatch(piece):  # the same ids at a fifth of the time (section 8)
                 ids += encode_by_words(piece, self.words)
             else:
                 ids += self.tokenizer.backend_tokenizer.encode(piece, add_special_tokens=False).ids
+        if self.words is None and not same_text(self.tokenizer.decode(ids), text):
+            raise Drop("changed by the tokenizer")
         return ids
 
     def spans(self, ids: list[int]) -> Iterator[tuple[bool, list[int]]]:
@@ -534,9 +528,9 @@ class Encoder:
         result = []
         for tag, line in batch:
             row = json.loads(line)
-            ids = self.encode(self.render(row))
-            long = len(ids) > self.args.seq_len
             try:
+                ids = self.encode(self.render(row))
+                long = len(ids) > self.args.seq_len
                 for kept, ids in list(self.shorten(row, ids)) if long else [(row, ids)]:  # noqa: B020
                     line = json.dumps(kept, ensure_ascii=False) if long else line
                     pieces = list(self.spans(ids)) if "messages" in kept else [(True, ids)]
@@ -828,7 +822,7 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
                 why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
                 fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.tally.dropped)}")
     spool.unlink(missing_ok=True)
-    result.tokenizer.save_pretrained(plan.workdir / "tokenizer")
+    save_tokenizer(result.tokenizer, plan.workdir / "tokenizer")
     return result
 
 
@@ -902,7 +896,7 @@ def main(argv: list[str] | None = None) -> None:
 # looked up in a cache, and each word goes through byte-pair encoding once. Leave it out and the files stay the same.
 
 LATIN = re.compile(r"[\0-\x7fÀ-ÿ°‘’“”–—…]*")
-CONTROL_TOKEN = re.compile("(" + "|".join(map(re.escape, NEUTRAL)) + ")")
+CONTROL_TOKEN = re.compile("(" + "|".join(map(re.escape, (EOS, *ROLE_TOKENS))) + ")")
 LETTER = "A-Za-zÀ-ÖØ-öø-ÿ"
 WORD = re.compile(rf"'(?:[sdmt]|ll|ve|re)| ?[{LETTER}]+| ?[0-9]+| ?[^\s{LETTER}0-9]+|\s+(?!\S)|\s+", re.ASCII)
 
@@ -921,7 +915,7 @@ class Words(dict):
 
 
 PIECE = 50_000  # characters that are tokenized at once: the library takes 250 bytes for each
-WORD_ENDS = re.compile(r"\S(?=[ \n\t])|[^\W_](?=[。，、！？；])")  # where no word of GPT-2's goes on, nor could
+WORD_ENDS = re.compile(r"[^\W_](?=[ \n]\S|[。，、！？；])")  # where no tokenizer's word goes on, nor could
 
 
 def pieces(text: str) -> Iterator[str]:
@@ -940,7 +934,7 @@ def pieces(text: str) -> Iterator[str]:
 def encode_by_words(text: str, words: Words) -> list[int]:
     ids: list[int] = []
     for piece in CONTROL_TOKEN.split(text):
-        found = (piece,) if piece in NEUTRAL else WORD.findall(piece)
+        found = (piece,) if CONTROL_TOKEN.fullmatch(piece) else WORD.findall(piece)
         ids.extend(itertools.chain.from_iterable(map(words.__getitem__, found)))
     return ids
 
@@ -2132,7 +2126,81 @@ def unnested(row: Any, depth: int = 0) -> Iterator[Any]:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 11 On disk: what is there already, what is kept between two passes
+# 11 Tokenizers of others
+
+KNOWN_TOKENIZERS = "use gpt2, HuggingFaceTB/SmolLM2-135M, Qwen/Qwen3-0.6B or their like, or --train_tokenizer 8192"
+PROBE = "Zoë: 1 + 12 = 345,\n  \t naïve  東京 🙂 ½ ﬁ don't\r\n\n x\0"  # what a tokenizer must give back unchanged
+
+
+def load_bpe(name: str) -> Any:
+    """The tokenizer of a hub id or folder, if it is a byte-level BPE: any text goes into its ids and comes out again."""
+    from huggingface_hub import hf_hub_download
+    from tokenizers import Tokenizer, pre_tokenizers
+
+    try:
+        folder = Path(name)  # from_pretrained makes an empty tokenizer when it cannot find the files
+        file = folder / "tokenizer.json" if folder.is_dir() else hf_hub_download(name, "tokenizer.json")
+        parts = json.loads(Path(file).read_text(encoding="utf-8"))
+        for token in parts["added_tokens"]:
+            if token["content"] in (EOS, *ROLE_TOKENS):  # some take the spaces around them along
+                token.update(special=True, normalized=False, lstrip=False, rstrip=False, single_word=False)
+        bpe = Tokenizer.from_str(json.dumps({**parts, "truncation": None, "padding": None}))
+    except Exception as error:  # of many kinds, and none is a fault of this script
+        fail(f"--tokenizer {quoted(name)}: {reason(error)}; check it and the network, or use --train_tokenizer 8192")
+    every_byte = set(pre_tokenizers.ByteLevel.alphabet()) <= set(bpe.get_vocab(with_added_tokens=False))
+    is_bpe = parts["model"].get("type") == "BPE"
+    if not (every_byte and is_bpe and bpe.decode(bpe.encode(PROBE, add_special_tokens=False).ids) == PROBE):
+        fail(f"--tokenizer {quoted(name)} is not a byte-level BPE (SentencePiece is not); {KNOWN_TOKENIZERS}")
+    return bpe
+
+
+def neutral_forms(tokenizer: Any) -> list[tuple[str, str]]:
+    """(control string, what stands for it in content) for every special token, to be replaced one after the other.
+
+    A space breaks each, and none has one itself, so no replacement makes a control string anew. Of a numbered family
+    (`<|reserved_special_token_7|>`) what they begin with is broken, once for all.
+    """
+    tokens = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    stems = {token: match[1] for token in tokens if (match := re.match(r"(.{4,}?)\d+\D*$", token))}
+    families = Counter(stems.values())
+    strings = [stems[token] if families[stems.get(token)] > 3 else token for token in tokens]
+    forms = []
+    for string in dict.fromkeys(strings):
+        overlap = max(i for i in range(len(string)) if string.endswith(string[:i]))  # "|x|x|" holds "|x|" twice
+        runs_on = any(
+            string[i:] and role.startswith(string[i:]) for role in (EOS, *ROLE_TOKENS) for i in range(1, len(string))
+        )
+        if len(string) < 3 or re.search(r"\s", string) or 2 * overlap > len(string) or runs_on:
+            fail(f"a text could fake the special token {string!r} of this tokenizer; {KNOWN_TOKENIZERS}")
+        forms += [(string, f"{string[:-2]} {string[-2:]}")] * (2 if overlap else 1)
+    return forms
+
+
+def splits_like_gpt2(tokenizer: Any) -> bool:
+    """Does it cut text into words as section 8 does, and know no other tokens than the four of the chat format?"""
+    parts = json.loads(tokenizer.backend_tokenizer.to_str())
+    words = {**(parts["pre_tokenizer"] or {}), "trim_offsets": 0}
+    gpt2 = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": True, "trim_offsets": 0}
+    return words == gpt2 and not parts["normalizer"] and len(tokenizer.get_added_vocab()) == len((EOS, *ROLE_TOKENS))
+
+
+def save_tokenizer(tokenizer: Any, folder: Path) -> None:
+    """`save_pretrained`, under the one name of the class that transformers 4 and 5 both know."""
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    config["tokenizer_class"] = "PreTrainedTokenizerFast"
+    (folder / "tokenizer_config.json").write_text(
+        json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8"
+    )
+
+
+def same_text(decoded: str, text: str) -> bool:
+    """Equal, or in another form of Unicode: Qwen composes accents (NFC), which no reader can see."""
+    return decoded == text or decoded == unicodedata.normalize("NFC", text)
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 12 On disk: what is there already, what is kept between two passes
 
 
 def fingerprint(path: Path) -> list:
@@ -2297,7 +2365,7 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 12 The command line
+# 13 The command line
 
 
 def columns_format(text: str) -> dict[str, str]:
@@ -2340,7 +2408,7 @@ def build_parser() -> OneLineParser:
     add("--marked", choices=("drop", "keep"), default="drop", help="answers that the data set marks as bad or not to be learned (label: false, weight: 0 and the like): not learned (drop), or like any other (keep)")
     add("--skip_bad_lines", action="store_true", help="count lines that are no JSON as dropped, instead of stopping at the first")
     add = parser.add_argument_group("tokens").add_argument
-    add("--tokenizer", default="gpt2", help="hub id or folder of a GPT-2 tokenizer")
+    add("--tokenizer", default="gpt2", help="hub id or folder of a byte-level BPE: gpt2, SmolLM2, Qwen, Llama 3 ...")
     add("--train_tokenizer", metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
     add("--seq_len", default=1024, help="most tokens in a row, at most the positions of the model")
     add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate), or both go (drop)")

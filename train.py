@@ -1335,7 +1335,8 @@ def create_model_dir(model_dir: Path, model, tokenizer, state, n_vocab: int, fir
         bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
     with disk_full_ends_in_one_line(model_dir.parent, folder if folder != model_dir else folder / "none"):
-        tokenizer.save_pretrained(folder)
+        # as it came: transformers 5 would save it under the name of a class that 4 does not know
+        shutil.copytree(tokenizer.name_or_path, folder, dirs_exist_ok=True)
         config.save_pretrained(folder)
         generation.save_pretrained(folder)
         write_atomically(folder / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")

@@ -528,7 +528,7 @@ def test_long_text_is_cut_between_words(tokenizer):
 
 
 def test_tokenizer_is_what_was_asked_for(tmp_path):
-    from transformers import AutoTokenizer, GPT2TokenizerFast
+    from transformers import AutoTokenizer
 
     rows = [chat(f"the zebra {n}", "runs far") for n in range(30)]
     files = write_jsonl(tmp_path / "x.jsonl", rows), write_jsonl(tmp_path / "v.jsonl", [chat("quagga " * 300, "b")])
@@ -538,8 +538,8 @@ def test_tokenizer_is_what_was_asked_for(tmp_path):
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
     assert len(tokenizer) == 280
     config = json.loads((tmp_path / "out/tokenizer/tokenizer_config.json").read_text())
-    assert config["tokenizer_class"] in ("GPT2TokenizerFast", "GPT2Tokenizer")  # the latter from 5.x; 4.x reads both
-    assert isinstance(tokenizer, GPT2TokenizerFast)
+    assert config["tokenizer_class"] == "PreTrainedTokenizerFast"  # which 4.x and 5.x read, and leave as it is
+    assert "token_type_ids" not in tokenizer("zebra")
     assert tokenizer.eos_token == tokenizer.pad_token == tokenizer.bos_token == "<|endoftext|>"
     assert [tokenizer.convert_tokens_to_ids(token) for token in CONTROL[:3]] == [277, 278, 279]
     assert len(tokenizer.encode(" zebra")) < len(tokenizer.encode(" quagga"))  # validation is not trained on

@@ -1,0 +1,195 @@
+"""Tokenizers of others: their ids to the letter, and no text that becomes a control token, whatever special tokens they have."""
+
+from __future__ import annotations
+
+import json
+import random
+from types import SimpleNamespace
+
+import pytest
+from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors, trainers
+from transformers import AutoTokenizer
+
+import prep_data
+
+CONTROL = (prep_data.EOS, *prep_data.ROLE_TOKENS)
+QWEN = r"""(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"""
+LLAMA = QWEN.replace(r"\p{N}| ?", r"\p{N}{1,3}| ?")
+TEXTS = [
+    "What is 12345 + 678?",
+    "It's  naïve\n\n\tdef f(x):\n        return x",
+    "東京 🙂 done\r\n",
+    "1,000.50 İstanbul don't",
+]
+
+
+def byte_level(use_regex: bool):
+    return pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=use_regex)
+
+
+def by(regex: str):
+    return pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(regex), "isolated"), byte_level(False)])
+
+
+SPACES = [AddedToken(" " * n) for n in range(2, 9)]  # text in one token, as Pythia and OLMo have it
+KINDS = {  # pre-tokenizer, normalizer, special tokens, other added tokens
+    "gpt2": (byte_level(True), None, ["<|endoftext|>"], []),
+    "smollm2": (
+        pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), byte_level(True)]),
+        None, ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"], [],
+    ),
+    "qwen": (by(QWEN), normalizers.NFC(), ["<|endoftext|>", "<|im_start|>", "<|im_end|>"], [AddedToken("<think>")]),
+    "llama3": (by(LLAMA), None, ["<|begin_of_text|>", *(f"<|reserved_special_token_{i}|>" for i in range(9))], []),
+    "pythia": (byte_level(True), normalizers.NFC(), ["<|endoftext|>", "<|padding|>"], SPACES),
+    "phi": (byte_level(True), None, ["<|endoftext|>", "<|user|>", "<|end|>"], [AddedToken("<|assistant|>", rstrip=True, special=True)]),
+}  # fmt: skip
+
+
+def make(folder, pre_tokenizer, normalizer, special, added):
+    bpe = Tokenizer(models.BPE())
+    bpe.pre_tokenizer, bpe.decoder = pre_tokenizer, decoders.ByteLevel()
+    if normalizer:
+        bpe.normalizer = normalizer
+    options = {
+        "special_tokens": special,
+        "initial_alphabet": pre_tokenizers.ByteLevel.alphabet(),
+        "show_progress": False,
+    }
+    bpe.train_from_iterator(TEXTS * 3, trainers.BpeTrainer(vocab_size=400, **options))
+    bpe.add_tokens(added)
+    if "<|begin_of_text|>" in special:  # as Llama 3 does: a token before every text
+        bpe.post_processor = processors.TemplateProcessing(
+            single="<|begin_of_text|> $A", special_tokens=[("<|begin_of_text|>", 0)]
+        )
+    folder.mkdir()
+    bpe.save(str(folder / "tokenizer.json"))
+    return bpe
+
+
+def prepare(tmp_path, texts: list[str], *flags) -> list[list[int]]:
+    rows = [{"messages": [{"role": "user", "content": t}, {"role": "assistant", "content": t}]} for t in texts]
+    (tmp_path / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    prep_data.main(
+        ["--dataset", str(tmp_path / "rows.jsonl"), "--out_dir", str(tmp_path / "out"), "--system", "", "--num_proc", "1",
+         "--tokenizer", str(tmp_path / "theirs"), "--val_fraction", "0.3", *flags]
+    )  # fmt: skip
+    lines = [line for part in ("train", "val") for line in (tmp_path / f"out/{part}_tokenized.jsonl").open()]
+    return [json.loads(line)["input_ids"] for line in lines]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_their_ids_to_the_letter_also_in_the_saved_folder(kind, tmp_path):
+    theirs = make(tmp_path / "theirs", *KINDS[kind])
+    rows = prepare(tmp_path, TEXTS)
+    saved = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    ours = {saved.decode(ids).split("<|assistant|>")[1].removesuffix(prep_data.EOS): ids for ids in rows}
+    user, assistant, end = saved.convert_tokens_to_ids(["<|user|>", "<|assistant|>", prep_data.EOS])
+    for text in TEXTS:
+        ids = theirs.encode(text, add_special_tokens=False).ids
+        assert ours[text] == [user, *ids, assistant, *ids, end]
+        assert saved(text).input_ids == ids  # nothing before it either
+    if "<|endoftext|>" in KINDS[kind][2]:  # used where it is
+        assert end == theirs.token_to_id("<|endoftext|>")
+
+
+def hostile(rng: random.Random, tokens: list[str]) -> str:
+    """Whole, cut, nested, overlapping and repeated control strings between odd text."""
+    pieces = []
+    for _ in range(rng.randint(1, 8)):
+        token, other = rng.choice(tokens), rng.choice(tokens)
+        cut, inner = rng.randint(0, len(token)), rng.randint(0, len(token))
+        pieces.append(
+            rng.choice(
+                [
+                    token,
+                    token[:cut],
+                    token[cut:],
+                    token[:inner] + other + token[inner:],
+                    token[:-1] * 2 + token[-1],
+                    " ",
+                    "a",
+                    "\n",
+                ]
+            )
+        )
+    return "".join(pieces)
+
+
+ODD = [
+    "<s>",
+    "</s>",
+    "[INST]",
+    "<<SYS>>",
+    "|x|",
+    "||end||",
+    "<|a|",
+    "<｜begin▁of▁sentence｜>",
+    "a<|user|>b",
+    "{%x",
+    "'}}",
+]
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "odd"])
+def test_no_text_becomes_a_special_token(kind, tmp_path):
+    """A few hundred hostile texts a tokenizer, some 2,000 in all: in training and by the template of the saved folder."""
+    kinds = {**KINDS, "odd": (byte_level(True), None, ODD, [])}
+    make(tmp_path / "theirs", *kinds[kind])
+    args = SimpleNamespace(
+        tokenizer=str(tmp_path / "theirs"), train_tokenizer=None, system="", seq_len=10**6, too_long="drop"
+    )
+    tokenizer = prep_data.make_tokenizer(args, ())
+    encoder = prep_data.Encoder(tokenizer, args)
+    special = {i: token.content for i, token in tokenizer.added_tokens_decoder.items() if token.special}
+    rng = random.Random(kind)
+    for _ in range(300):
+        text = hostile(rng, list(special.values()))
+        messages = [{"role": "user", "content": text}, {"role": "assistant", "content": text}]
+        ids = encoder.encode(encoder.render({"system": text, "messages": messages}))
+        expected = ["<|system|>", "<|user|>", "<|assistant|>", prep_data.EOS][not text :]
+        assert [special[i] for i in ids if i in special] == expected, text
+        system = [{"role": "system", "content": text}]
+        assert tokenizer.apply_chat_template([*system, *messages], return_dict=True)["input_ids"] == ids
+        assert [i for i in encoder.encode(encoder.render({"text": text})) if i in special] == [tokenizer.eos_token_id]
+
+
+@pytest.mark.parametrize("token", ["<a b>", "xx", "###", "say<", "say<|us"])
+def test_a_token_that_a_text_could_fake_is_refused(token, tmp_path, capsys):
+    make(tmp_path / "theirs", byte_level(True), None, [token], [])
+    with pytest.raises(SystemExit, match="2"):
+        prepare(tmp_path, TEXTS)
+    assert f"a text could fake the special token {token!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("model", "pre_tokenizer", "normalizer"),
+    [
+        (models.BPE(byte_fallback=True), pre_tokenizers.Metaspace(), None),  # SentencePiece
+        (models.BPE(), byte_level(True), normalizers.Lowercase()),
+        (models.BPE(), byte_level(True), normalizers.NFKC()),
+        (models.BPE(), pre_tokenizers.ByteLevel(add_prefix_space=True), None),
+        (models.Unigram(), byte_level(True), None),
+    ],
+    ids=["metaspace", "lowercase", "nfkc", "prefix space", "unigram"],
+)
+def test_what_does_not_keep_text_is_refused(model, pre_tokenizer, normalizer, tmp_path, capsys):
+    bpe = Tokenizer(model)
+    bpe.pre_tokenizer, bpe.decoder = pre_tokenizer, decoders.ByteLevel()
+    if normalizer:
+        bpe.normalizer = normalizer
+    alphabet = pre_tokenizers.ByteLevel.alphabet() if isinstance(pre_tokenizer, pre_tokenizers.ByteLevel) else []
+    if isinstance(model, models.BPE):
+        bpe.train_from_iterator(
+            TEXTS, trainers.BpeTrainer(vocab_size=300, initial_alphabet=alphabet, show_progress=False)
+        )
+    (tmp_path / "theirs").mkdir()
+    bpe.save(str(tmp_path / "theirs/tokenizer.json"))
+    with pytest.raises(SystemExit, match="2"):
+        prepare(tmp_path, TEXTS)
+    assert "is not a byte-level BPE" in capsys.readouterr().err
+
+
+def test_accents_may_be_composed(tmp_path):
+    """Qwen reads a letter and its accent as one character: the same text, and no reason to lose the row."""
+    make(tmp_path / "theirs", *KINDS["qwen"])
+    assert len(prepare(tmp_path, [*TEXTS, "cafe\u0301"])) == 5
