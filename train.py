@@ -36,14 +36,17 @@ import json
 import math
 import platform
 import random
+import select
 import shlex
 import shutil
 import statistics
 import subprocess
 import sys
+import threading
 import time
 from bisect import bisect_left, insort
 from collections import defaultdict, deque
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
@@ -53,6 +56,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import accelerate
 import numpy as np
+import psutil
 import safetensors.torch
 import torch
 import torch.nn.functional as F
@@ -221,8 +225,6 @@ def build_config(args, n_vocab: int):
     else:
         n_layer, n_embd, n_head, _ = CONFIGS[args.cfg]
         n_layer, n_embd, n_head = args.n_layer or n_layer, args.n_embd or n_embd, args.n_head or n_head
-        if n_embd % n_head:
-            fail(f"--n_embd {n_embd} is not a multiple of --n_head {n_head}")
         if args.arch == "gpt2":
             config = transformers.GPT2Config(
                 n_layer=n_layer, n_embd=n_embd, n_head=n_head, n_positions=args.seq_len, n_ctx=args.seq_len
@@ -234,7 +236,8 @@ def build_config(args, n_vocab: int):
             )  # fmt: skip
         config.vocab_size = padded(n_vocab)
     if config.model_type == "gpt2":
-        config.activation_function = "gelu_pytorch_tanh"  # gelu_new with a fused kernel: same function, less memory
+        if config.activation_function == "gelu_new":
+            config.activation_function = "gelu_pytorch_tanh"  # the same function, with a fused kernel and less memory
         config.resid_pdrop = config.embd_pdrop = args.dropout
         config.attn_pdrop = 0.0  # dropout inside attention rules out the fused kernels
     config.use_cache = True  # for whoever generates with it; training says no
@@ -249,7 +252,7 @@ def build_model(args, n_vocab: int, attention: str):
     how = {"attn_implementation": attention, "dtype": torch.float32}
     if not args.init_from:
         return AutoModelForCausalLM.from_config(config, **how)
-    model = load_pretrained(AutoModelForCausalLM, args.init_from, config=config, **how)
+    model = load_pretrained(args.init_from, config, **how)
     n_old = config.vocab_size
     model.resize_token_embeddings(padded(n_vocab), mean_resizing=False)
     with torch.no_grad():  # random new rows of a tied head would win the softmax; the mean row never does
@@ -385,7 +388,7 @@ def training_step(
             accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
         loss += micro_loss.detach()
     # a longer gradient is shortened: one odd batch shall not throw the weights off
-    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip or math.inf)
+    grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
     grad_norm = gather_shards(grad_norm).to(loss.device)
     loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
     with out_of_memory_is_final(args):  # half of the weights may have moved
@@ -470,9 +473,8 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_arguments(argv)
     accelerator, vram_gb = set_up_machine(args)
     tokenizer, rows, val_rows, cut, data_sha = load_data(args)
-    loss_module, memory, checkpointing = set_up_model(args, accelerator, len(tokenizer), vram_gb)
-    model, model_dir = loss_module.model, Path(args.model_dir)
-    say, is_main = accelerator.print, accelerator.is_main_process
+    loss_module, memory, checkpointing = set_up_model(args, accelerator, tokenizer, vram_gb)
+    model, model_dir, is_main = loss_module.model, Path(args.model_dir), accelerator.is_main_process
 
     # the plan
     rows_per_step = args.batch_size * args.grad_accum
@@ -487,14 +489,14 @@ def main(argv: list[str] | None = None) -> None:
 
     # a fresh start, or the newest snapshot
     run = fingerprint(args, model, len(tokenizer), data_sha)
-    progress, trained, optimizers = begin_or_resume(args, accelerator, loss_module, tokenizer, run, n_parameters)
+    lock, progress, trained, optimizers = begin_or_resume(args, accelerator, loss_module, tokenizer, run, n_parameters)
     log = Log(args, accelerator, loss_module, rows, max_steps, peak_flops, progress.step)
     loss_module = trained  # as accelerate wrapped it
     say(
         f"speed      MFU is a share of {peak_flops / 1e12:.2f} TFLOP/s, measured here with {args.precision} matrices; "
         f"ready after {time.perf_counter() - started:.1f} s\n"
     )
-    signals, watch, samples = stop_on_signals(), Watch(accelerator, model_dir, args), []
+    signals, watch = stop_on_signals(), Watch(accelerator, model_dir, args)
     held_out = [] if accelerator.is_fsdp2 else val_rows.documents[:: len(val_rows.documents) // 3 or 1][:3]
     budget = args.max_hours * 3600 if args.max_hours else math.inf
     began = time.perf_counter() - progress.seconds  # as if it had never stopped
@@ -536,7 +538,8 @@ def main(argv: list[str] | None = None) -> None:
         if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
             log.step(step + 1, loss, grad_norm, args.lr * factor, seconds_left=budget - progress.seconds)
 
-    log.end(progress, finished, "python train.py " + shlex.join(argv), samples)
+    log.end(progress, finished, "python train.py " + shlex.join(argv))
+    lock.close()
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -547,17 +550,31 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     """The flags, with what depends on others or on the machine filled in: precision and lr."""
     guard_streams()
     args = build_parser().parse_args(argv)
-    data_dir = Path(args.data_dir)
-    if not (data_dir / "manifest.json").exists():
-        state = "is not complete" if data_dir.exists() else "does not exist"
-        fail(
-            f"the data folder {data_dir} {state}; make it with: python prep_data.py --dataset ... --out_dir {data_dir}"
-        )
+    for name in ("data_dir", "model_dir", "init_from"):
+        if getattr(args, name) == "":
+            fail(f"--{name} is empty; give a name")
+    read_manifest(Path(args.data_dir))
+    refuse_what_is_not_ours(Path(args.model_dir))
+    check_shape(args)
     if unused_gpu := gpu_that_torch_cannot_use(args):
-        print(unused_gpu)
+        say(unused_gpu)
     args.precision = choose_precision(args)
     args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
     return args
+
+
+def check_shape(args) -> None:
+    """A shape of --cfg, --n_layer, --n_embd and --n_head that can be built."""
+    _, n_embd, n_head, _ = CONFIGS[args.cfg]
+    n_embd, n_head = args.n_embd or n_embd, args.n_head or n_head
+    if args.init_from:
+        return
+    if n_embd % n_head:
+        fail(f"--n_embd {n_embd} is not a multiple of --n_head {n_head}")
+    if args.arch == "llama" and n_embd // n_head % 2:
+        fail(
+            f"--arch llama turns pairs of numbers, and --n_embd {n_embd} / --n_head {n_head} is odd; take another --n_head"
+        )
 
 
 def gpu_that_torch_cannot_use(args) -> str | None:
@@ -565,7 +582,7 @@ def gpu_that_torch_cannot_use(args) -> str | None:
     hidden = os.environ.get("CUDA_VISIBLE_DEVICES") in ("", "-1")
     if args.cpu or hidden or torch.cuda.is_available() or not shutil.which("nvidia-smi"):
         return None
-    listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False).stdout
+    listed = output_of("nvidia-smi", "-L")
     if not listed.startswith("GPU "):
         return None
     build = f"CUDA {torch.version.cuda}" if torch.version.cuda else "no CUDA"
@@ -600,31 +617,72 @@ def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
     keep_freed_memory()
     for flag in ("use_flash_attn", "compile"):  # --compile: documents are grouped by length, in shapes that differ
         if getattr(args, flag):
-            accelerator.print(f"--{flag} needs a CUDA GPU: going on without")
+            say(f"--{flag} needs a CUDA GPU: going on without")
             setattr(args, flag, False)
     return accelerator, args.vram_gb
 
 
 def load_data(args):
-    """-> (tokenizer, training rows, validation rows, {what was cut: how often}, sha256 of the training file)."""
+    """-> (tokenizer, training rows, validation rows, {what was cut: how often}, {what is learned from: its sha256})."""
     data_dir = Path(args.data_dir)
-    tokenizer = AutoTokenizer.from_pretrained(data_dir / "tokenizer")
-    limits = (args.seq_len, len(tokenizer), tokenizer.eos_token_id, args.loss_on == "all")
-    documents, cut, data_sha = read_documents(data_dir / "train_tokenized.jsonl", *limits)
-    val_documents, _, _ = read_documents(data_dir / "val_tokenized.jsonl", *limits)
+    again = f"make the data again: python prep_data.py --overwrite --out_dir {quoted(data_dir)} --dataset ..."
+    recorded = read_manifest(data_dir)["sha256"]
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(
+            data_dir / "tokenizer", trust_remote_code=False, local_files_only=True
+        )
+        tokenizer_sha = {f"tokenizer/{file.name}": sha256(file) for file in sorted((data_dir / "tokenizer").iterdir())}
+        limits = (args.seq_len, len(tokenizer), tokenizer.eos_token_id, args.loss_on == "all")
+    except Exception as error:  # a damaged file may raise anything
+        fail(f"{data_dir / 'tokenizer'} cannot be read: {first_line(error)}; {again}")
+    try:
+        documents, cut, train_sha = read_documents(data_dir / "train_tokenized.jsonl", *limits)
+        val_documents, _, val_sha = read_documents(data_dir / "val_tokenized.jsonl", *limits)
+    except OSError as error:
+        fail(f"{error.filename}: {error.strerror}; {again}")
     if not documents or not val_documents:
         fail(
             f"{data_dir} has no supervised token in its {'validation' if documents else 'training'} rows that fits "
             f"--seq_len {args.seq_len}; raise it, or make the data again"
         )
+    for name, digest in {"train_tokenized.jsonl": train_sha, "val_tokenized.jsonl": val_sha, **tokenizer_sha}.items():
+        if recorded.get(name) != digest:
+            fail(f"{data_dir / name} is not the file that {data_dir / 'manifest.json'} describes; {again}")
     rows, val_rows = (Rows(part, args.seq_len, not args.no_packing) for part in (documents, val_documents))
-    return tokenizer, rows, val_rows, cut, data_sha
+    tokenizer_digest = hashlib.sha256("".join(tokenizer_sha.values()).encode()).hexdigest()
+    return (
+        tokenizer,
+        rows,
+        val_rows,
+        cut,
+        {"data": train_sha, "validation data": val_sha, "tokenizer": tokenizer_digest},
+    )
 
 
-def set_up_model(args, accelerator, n_vocab: int, vram_gb: float | None):
+def read_manifest(data_dir: Path) -> dict:
+    """What prep_data.py says of DATA_DIR, with its `card` and the `sha256` of each file; it is written last."""
+    make = f"python prep_data.py --dataset ... --out_dir {quoted(data_dir)}"
+    path = data_dir / "manifest.json"
+    if not path.exists():
+        state = "is not complete" if data_dir.exists() else "does not exist"
+        fail(f"the data folder {data_dir} {state}; make it with: {make}")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        manifest["sha256"].get("")
+        str.strip(manifest["card"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        fail(f"{path} is damaged ({first_line(error)}); make the data again: {make} --overwrite")
+    return manifest
+
+
+def set_up_model(args, accelerator, tokenizer, vram_gb: float | None):
     """-> (the model with its loss, on its device; predicted memory by part or None; is gradient checkpointing on)."""
-    device, dtype = accelerator.device, DTYPES[args.precision]
-    attention, flash_kernel = choose_attention(args, build_config(args, n_vocab), device)
+    device, dtype, n_vocab = accelerator.device, DTYPES[args.precision], len(tokenizer)
+    config = build_config(args, n_vocab)
+    if args.init_from:
+        refuse_other_tokens(args.init_from, tokenizer)
+    refuse_what_no_memory_holds(config, args, n_vocab)
+    attention, flash_kernel = choose_attention(args, config, device)
     model = build_model(args, n_vocab, attention)
     memory, checkpointing = None, args.grad_checkpointing == "on"
     if args.dry_run or vram_gb:
@@ -804,7 +862,7 @@ def choose_attention(args, config, device: torch.device):
     if kernel:
         return "documents_by_bounds", kernel
     attention = "documents_by_groups" if args.attn == "documents" else "sdpa"
-    print(f"attention  no flash kernel for {why_not}: going on with {attention.replace('_', ' ')}")
+    say(f"attention  no flash kernel for {why_not}: going on with {attention.replace('_', ' ')}")
     return attention, None
 
 
@@ -829,9 +887,7 @@ def find_flash_kernel(use_flash_attn: bool, config):
                 q, k, v, bounds, bounds, longest, longest, softmax_scale=scale, causal=True
             )
         except ImportError:
-            print(
-                "flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with torch's own"
-            )
+            say("flash-attn is not installed (pip install flash-attn --no-build-isolation): going on with torch's own")
     try:
         from torch.nn.attention.varlen import varlen_attn
     except ImportError:
@@ -963,16 +1019,16 @@ def choose_precision(args) -> str:
         fail("this GPU has no bf16 (it came with the RTX 30 series); use --fp16 or --fp32")
     if cuda:
         return wanted or ("bf16" if has_bf16 else "fp16")
-    begun = Path(args.model_dir) / "metrics.jsonl"
-    if wanted is None and begun.exists() and args.resume != "never":
-        wanted = json.loads(begun.read_text().splitlines()[0])["arguments"]["precision"]
+    if wanted is None and args.resume != "never":
+        begun_in = first_row(Path(args.model_dir)).get("arguments", {}).get("precision")
+        wanted = begun_in if begun_in in list(DTYPES) else None
     if wanted == "fp32" or (wanted is None and int(os.environ.get("WORLD_SIZE", 1)) > 1):  # processes could disagree
         return "fp32"
     fp32, bf16 = cpu_speeds()
     if bf16 > fp32:
         return "bf16"
-    if wanted and int(os.environ.get("LOCAL_RANK", 0)) == 0:  # said by one process
-        print(f"bf16       is {fp32 / bf16:.2g} times slower than float32 on this CPU: the run goes on in float32")
+    if wanted:
+        say(f"bf16       is {fp32 / bf16:.2g} times slower than float32 on this CPU: the run goes on in float32")
     return "fp32"
 
 
@@ -1008,8 +1064,9 @@ def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int],
         f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
         f"{rows_per_step * args.seq_len:,} tokens",
     ]
+    doubts = [f"warning: {text}" for text in contradictions(args, max_steps)]
     if math.isinf(max_steps):
-        return "\n".join([*lines, f"run        {args.max_hours} hours"])
+        return "\n".join([*lines, f"run        {args.max_hours} hours", *doubts])
     n_epochs = max_steps * rows_per_step / len(rows)
     at_most = f", at most {args.max_hours} hours" if args.max_hours else ""
     lines.append(f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs{at_most}")
@@ -1018,7 +1075,34 @@ def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int],
             f"warning: {n_epochs:,.0f} epochs over the same {len(rows.documents):,} documents: beyond 20 a model mostly "
             "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
         )
-    return "\n".join(lines)
+    return "\n".join(lines + doubts)
+
+
+def contradictions(args, max_steps: float) -> list[str]:
+    """Settings that do nothing, or not what they seem to, beside others."""
+    unset, hours_alone = build_parser().get_default, math.isinf(max_steps)
+    shape = [f"--{name}" for name in ("n_layer", "n_embd", "n_head") if getattr(args, name)]
+    doubts = {
+        f"--warmup_steps {args.warmup_steps} of {max_steps} steps: the learning rate never reaches its peak": (
+            (args.warmup_steps or 0) >= max_steps
+        ),
+        "--warmup_steps needs --max_steps or --epochs; with --max_hours alone, 5 % of the hours are warmup": (
+            hours_alone and args.warmup_steps is not None
+        ),
+        f"--eval_every {args.eval_every} of {max_steps} steps: no evaluation but the first and the last": (
+            unset("eval_every") != args.eval_every > max_steps
+        ),
+        f"--patience {args.patience} x --eval_every {args.eval_every} is beyond the {max_steps} steps: it ends nothing": (
+            args.patience and args.patience * args.eval_every > max_steps
+        ),
+        f"--save_every {args.save_every} of {max_steps} steps: no snapshot but the last, a power cut costs all": (
+            unset("save_every") != args.save_every > max_steps
+        ),
+        "--muon_lr does nothing without --optim muon": args.muon_lr != unset("muon_lr") and args.optim != "muon",
+        "--dropout does nothing with --arch llama, which has none": args.dropout and args.arch == "llama",
+        f"{', '.join(shape)} do nothing with --init_from, whose shape is taken": args.init_from and shape,
+    }
+    return [text for text, is_so in doubts.items() if is_so]
 
 
 def device_name(device) -> str:
@@ -1057,6 +1141,15 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
         "activations": activations,
     }  # fmt: skip
     return {part: n_bytes / 2**30 for part, n_bytes in [*parts.items(), ("total", sum(parts.values()))]}
+
+
+def refuse_what_no_memory_holds(config, args, n_vocab: int) -> None:
+    """Weights beyond the memory of this computer: the system would take it down with the run, or torch would give up."""
+    gib = predict_memory(config, args, n_vocab, args.batch_size, True)["weights"]
+    if gib > (has := psutil.virtual_memory().total / 2**30):
+        fail(
+            f"a model of this shape has {gib:,.0f} GiB of weights and this computer {has:.0f} GiB of memory; use a smaller --cfg"
+        )
 
 
 def fastest_that_fits(config, args, n_vocab: int, vram_gb: float) -> tuple[int, bool, float] | None:
@@ -1179,7 +1272,7 @@ def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) 
     alone = torch.cat([run([document]) for document in reversed(documents)])  # packing puts the longest first
     difference = ((run(documents) - alone).abs().max() / alone.abs().max()).item()
     torch.set_float32_matmul_precision("high")
-    if difference > (1e-3 if precision == torch.float32 else 0.1):
+    if not difference <= (1e-3 if precision == torch.float32 else 0.1):  # nor is NaN
         fail(
             f"packed conversations see one another with this attention (difference {difference:.2g}); "
             "use --no_packing, or another --attn"
@@ -1211,7 +1304,7 @@ def halve_until_it_fits(job, micro_batch: int, accelerator, optimizers, args):
             out_of_memory(f"with {micro_batch} row(s) of {args.seq_len} tokens")
         micro_batch //= 2
         n_rows = args.batch_size * args.grad_accum
-        accelerator.print(
+        say(
             f"out of GPU memory: from here {micro_batch} rows x {math.ceil(n_rows / micro_batch)}, "
             "the same step again, the same mathematics"
         )
@@ -1241,7 +1334,6 @@ class Watch:
         self.bad_in_a_row = 0
 
     def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
-        say = self.accelerator.print
         if is_finite(self.accelerator, loss, grad_norm):
             usual, n_losses = statistics.median(self.recent_losses or [loss]), len(self.recent_losses)
             if n_losses >= 20 and loss > 1.5 * usual:
@@ -1251,32 +1343,43 @@ class Watch:
             return True
         self.bad_in_a_row += 1
         kept = self.model_dir / f"bad-step-{step:06d}.json"
+        where = f"its documents are in {quoted(kept)}"
         if self.accelerator.is_main_process:
             batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
-            write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
-        say(f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; its documents are in {kept}")
+            try:
+                write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
+            except OSError as error:
+                where = f"its documents cannot be kept: {error.strerror}"
+        say(f"step {step} skipped: loss {loss}, gradient norm {grad_norm}; {where}")
         if self.bad_in_a_row >= BAD_STEPS_ALLOWED:
             fail(
                 f"{self.bad_in_a_row} steps in a row were not finite: lower --lr (now {self.lr:g}), use --bf16 rather than "
-                f"--fp16, or look at {kept}; the last snapshot is intact",
+                f"--fp16, or look at {quoted(kept)}; the last snapshot is intact",
                 code=1,
             )
         return False
 
 
 def stop_on_signals() -> list[int]:
-    """Collect SIGINT, SIGTERM and SIGHUP in the returned list instead of dying; a second SIGINT exits at once."""
+    """Collect SIGINT, SIGTERM and SIGHUP in the returned list instead of dying; a second SIGINT exits at once.
+
+    A handler runs between any two instructions: it says a word only where that can neither fail nor wait.
+    """
     received: list[int] = []
 
     def note(number, _frame):
         if number in received and number == signal.SIGINT:
             os._exit(130)
         received.append(number)
-        print(f"\n{signal.Signals(number).name}: saving after this step; Ctrl-C again exits at once", flush=True)
+        with contextlib.suppress(OSError, ValueError):  # on a terminal that is gone, nothing
+            if select.select([], [2], [], 0)[1]:
+                name = signal.Signals(number).name
+                os.write(2, f"\n{name}: saving after this step; Ctrl-C again exits at once\n".encode())
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), note)
+        number = getattr(signal, name, None)
+        if number and not (name == "SIGHUP" and signal.getsignal(number) is signal.SIG_IGN):  # nohup asks for that
+            signal.signal(number, note)
     return received
 
 
@@ -1288,44 +1391,125 @@ def agree(accelerator, stop: bool, seconds: float) -> tuple[bool, float]:
     return bool(both[0]), both[1]
 
 
+# What a config says of the shape and the mathematics of a model. All else in a foreign one is left behind: code and
+# quantization that it asks for, types, token ids, what its forward pass returns.
+ARCHITECTURE = {
+    "gpt2": "vocab_size n_positions n_embd n_layer n_head n_inner activation_function layer_norm_epsilon initializer_range "
+    "scale_attn_weights scale_attn_by_inverse_layer_idx tie_word_embeddings",
+    "llama": "vocab_size max_position_embeddings hidden_size num_hidden_layers num_attention_heads num_key_value_heads "
+    "head_dim intermediate_size hidden_act rms_norm_eps initializer_range rope_theta rope_scaling rope_parameters "
+    "attention_bias mlp_bias tie_word_embeddings",
+}
+OLD_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # no weights: older files hold them
+
+
 def load_config(args, n_vocab: int):
     """The config of `--init_from`, when that is a model that these rows can train."""
-    name, config = args.init_from, load_pretrained(transformers.AutoConfig, args.init_from)
-    if config.model_type not in ("gpt2", "llama"):
-        fail(f"--init_from {name} is a {config.model_type} model; use one of type gpt2 or llama")
-    if args.seq_len > config.max_position_embeddings:
-        fail(
-            f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {name}; "
-            f"use --seq_len {config.max_position_embeddings}"
-        )
-    if not n_vocab - 3 <= config.vocab_size <= padded(n_vocab):  # the base vocabulary, with or without role tokens
-        fail(
-            f"--init_from {name} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
-            f"with its tokenizer: python prep_data.py --tokenizer {name} ..."
-        )
+    name = args.init_from
+    with foreign(name, "config.json"):
+        given = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
+        if given.model_type not in ARCHITECTURE:
+            fail(f"--init_from {name} is a {given.model_type} model; use one of type gpt2 or llama")
+        if getattr(given, "quantization_config", None):
+            fail(f"--init_from {name} is quantized and cannot be trained; use the model that it was made from")
+        kept = {key: value for key, value in given.to_dict().items() if key in ARCHITECTURE[given.model_type].split()}
+        config = type(given)(**kept)
+        if not 0 < config.num_hidden_layers <= 1000 or not 0 < config.hidden_size <= 10**5:
+            fail(f"{name}: config.json says {config.num_hidden_layers} layers x {config.hidden_size}: no such model")
+        if args.seq_len > config.max_position_embeddings:
+            fail(
+                f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {name}; "
+                f"use --seq_len {config.max_position_embeddings}"
+            )
+        if not n_vocab - 3 <= config.vocab_size <= padded(n_vocab):  # the base vocabulary, with or without role tokens
+            fail(
+                f"--init_from {name} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
+                f"with its tokenizer: python prep_data.py --tokenizer {quoted(name)} ..."
+            )
+    args.arch = config.model_type
     return config
 
 
-def load_pretrained(auto_class, name: str, **kwargs):
-    """`auto_class.from_pretrained(name)`, a folder or a hub id; one line when it is neither."""
+def load_pretrained(name: str, config, **how):
+    """The model `name`, a folder or a hub id, whole: each weight is there, in the shape that the config says, and finite."""
+    if (pickles := sorted(Path(name).glob("*.bin"))) and not any(Path(name).glob("*.safetensors")):
+        convert = (
+            f"from transformers import AutoModelForCausalLM as M; M.from_pretrained({name!r}).save_pretrained({name!r})"
+        )
+        fail(
+            f"{pickles[0]} is a pickle, which may run code, and is not read; if you trust where it came from, convert it: "
+            f"python -c {quoted(convert)}"
+        )
+    with foreign(name, "its weights"):
+        model, info = AutoModelForCausalLM.from_pretrained(
+            name, config=config, trust_remote_code=False, use_safetensors=True, output_loading_info=True, **how
+        )
+        if missing := sorted(info["missing_keys"]):
+            fail(f"{name}: the weights lack {missing[0]}; use a folder whose model.safetensors is whole")
+        if more := sorted(key for key in info["unexpected_keys"] if not key.endswith(OLD_BUFFERS)):
+            fail(f"{name}: its weights hold {more[0]}, of which config.json says nothing")
+        for weight_name, weight in model.state_dict().items():
+            if not (weight.abs() < 1e6).all():  # nor is NaN
+                fail(f"{name}: {weight_name} holds numbers that are not finite, or too large to train")
+        head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
+        if head is not embedding and not torch.equal(head, embedding):
+            fail(f"--init_from {name} has a head of its own, not tied to its embedding, which train.py cannot save")
+        model.config.tie_word_embeddings = True
+        model.tie_weights()
+    return model
+
+
+def refuse_other_tokens(name: str, tokenizer) -> None:
+    """The tokens of the model `name` must be those of the data, cut from text by the same merges; the data has more."""
     try:
-        return auto_class.from_pretrained(name, **kwargs)
-    except (OSError, ValueError) as error:
+        theirs = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        rules = [json.loads(each.backend_tokenizer.to_str())["model"].get("merges") for each in (theirs, tokenizer)]
+        ids = tokenizer.get_vocab()
+        other = sorted(
+            (token for token, i in theirs.get_vocab().items() if i < len(tokenizer) and ids.get(token) != i), key=len
+        )
+    except Exception as error:
+        if any((Path(name) / file).exists() for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json")):
+            fail(f"--init_from {name}: its tokenizer cannot be read: {first_line(error)}")
+        return say(
+            f"warning: {name} has no tokenizer of its own to compare with: its tokens are taken for those of the data"
+        )
+    if other or rules[0] != rules[1]:
+        fail(
+            f"--init_from {name} has another tokenizer than the data (such as the token {other[:1] or 'merges'}); make the "
+            f"data with its own: python prep_data.py --tokenizer {quoted(name)} ..."
+        )
+
+
+@contextlib.contextmanager
+def foreign(name: str, part: str):
+    """What a stranger's folder holds may raise anything: one line that names it."""
+    try:
+        yield
+    except Exception as error:
         if Path(name).is_dir():
-            fail(f"{name} is not a model folder: {str(error).splitlines()[0]}")
+            fail(f"{name} is not a model folder that can be read ({part}): {first_line(error)}")
         fail(f"cannot load {name} from the hub: give a model folder, or check the name and the network")
+
+
+def first_line(error: BaseException) -> str:
+    return next(iter(str(error).strip().splitlines()), "") or type(error).__name__
 
 
 # ---------------------------------------------------------------------------------------------------------
 # 10 On disk: the chatbot, and snapshots that survive a pulled plug
 
+SNAPSHOT = ("checksums.json", "model.safetensors", "trainer_state.pt")  # the files of one
+EVENTS = "events.out.tfevents.*.train"  # those of TensorBoard that this script writes
 
-def create_model_dir(model_dir: Path, model, tokenizer, state, n_vocab: int, first_metrics: dict) -> None:
-    """Create MODEL_DIR complete and loadable, weights last; it appears under its name in one rename where it can."""
-    folder = model_dir if model_dir.exists() else model_dir.with_name(model_dir.name + ".tmp")
-    if folder != model_dir:
-        shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True, exist_ok=True)
+
+def create_model_dir(folder: Path, args, model, tokenizer, state, n_vocab: int, first_metrics: dict) -> None:
+    """Make `folder` a run, complete and loadable; where it is a new one, a rename then gives it the name MODEL_DIR.
+
+    In a folder that was there before, the run that --resume never gives up goes when all of the new one is on the disk.
+    metrics.jsonl comes first, it says whose the folder is, the weights last.
+    """
+    model_dir, start_over = Path(args.model_dir), args.resume == "never"
     config = type(model.config)(**{**model.config.to_dict(), "vocab_size": n_vocab})
     config.architectures, config.dtype = [type(model).__name__], "float32"
     config.bos_token_id = config.eos_token_id = tokenizer.eos_token_id
@@ -1334,16 +1518,40 @@ def create_model_dir(model_dir: Path, model, tokenizer, state, n_vocab: int, fir
         do_sample=True, temperature=0.7, top_p=0.9, max_new_tokens=min(256, config.max_position_embeddings // 2),
         bos_token_id=tokenizer.eos_token_id, eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id,
     )  # fmt: skip
-    with disk_full_ends_in_one_line(model_dir.parent, folder if folder != model_dir else folder / "none"):
+    new = temporary(folder / "begin")
+    with writing(folder, new):
+        remove_leftovers(folder)
+        new.mkdir()
         # as it came: transformers 5 would save it under the name of a class that 4 does not know
-        shutil.copytree(tokenizer.name_or_path, folder, dirs_exist_ok=True)
-        config.save_pretrained(folder)
-        generation.save_pretrained(folder)
-        write_atomically(folder / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")
-        write_atomically(folder / "metrics.jsonl", json.dumps(first_metrics) + "\n")
-        write_weights(folder / "model.safetensors", state, n_vocab)
-    if folder != model_dir:
-        os.replace(folder, model_dir)
+        shutil.copytree(tokenizer.name_or_path, new, dirs_exist_ok=True)
+        config.save_pretrained(new)
+        generation.save_pretrained(new)
+        write_atomically(new / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")
+        write_atomically(new / "metrics.jsonl", json.dumps(first_metrics) + "\n")
+        write_weights(new / "model.safetensors", state, n_vocab)
+        if start_over:
+            for old in snapshots(folder):
+                remove_snapshot(old)
+            for old in folder.glob(f"runs/{EVENTS}"):
+                old.unlink()
+        if first_row(folder).get("run") != first_metrics["run"]:  # weights of another shape
+            (folder / "model.safetensors").unlink(missing_ok=True)
+        names = {path.name for path in new.iterdir()} - {"metrics.jsonl", "model.safetensors"}
+        for name in ("metrics.jsonl", *sorted(names), "model.safetensors"):
+            os.replace(new / name, folder / name)
+        new.rmdir()
+        if folder != model_dir:
+            os.replace(folder, model_dir)
+
+
+def temporary(path: Path) -> Path:
+    """A name beside `path` that nobody else has: what a kill leaves under it is ours to remove."""
+    return path.with_name(f".{path.name}.train-tmp")
+
+
+def remove_leftovers(folder: Path) -> None:
+    for leftover in folder.glob(".*.train-tmp"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
 
 
 def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | None = None) -> None:
@@ -1351,34 +1559,34 @@ def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | Non
     if n_vocab:
         embedding = next(name for name in state if name.endswith(("wte.weight", "embed_tokens.weight")))
         state = {**state, embedding: state[embedding][:n_vocab].contiguous()}
-    temporary = path.with_name(path.name + ".tmp")
-    with disk_full_ends_in_one_line(path.parent, temporary):
-        safetensors.torch.save_file(state, temporary, metadata={"format": "pt"})
-        temporary.chmod(0o644)  # safetensors makes it private
-        sync_to_disk(temporary)
-        os.replace(temporary, path)
+    with writing(path.parent, temporary(path)):
+        safetensors.torch.save_file(state, temporary(path), metadata={"format": "pt"})
+        temporary(path).chmod(0o644)  # safetensors makes it private
+        sync_to_disk(temporary(path))
+        os.replace(temporary(path), path)
 
 
 def write_snapshot(model_dir: Path, step: int, state: dict[str, torch.Tensor], trainer_state: dict, keep: int) -> None:
     """Write MODEL_DIR/step-NNNNNN under a temporary name, checksums last, rename it, and keep the newest `keep`."""
     final = model_dir / f"step-{step:06d}"
-    folder = final.with_name(final.name + ".tmp")
-    for leftover in model_dir.glob("step-*.tmp"):
-        shutil.rmtree(leftover)
-    with disk_full_ends_in_one_line(model_dir, folder):
+    folder = temporary(final)
+    with writing(model_dir, folder):
+        remove_leftovers(model_dir)
         if shutil.disk_usage(model_dir).free < 3 * sum(weight.nbytes for weight in state.values()):  # with two moments
             raise OSError(errno.ENOSPC, "No space left for a snapshot")
         folder.mkdir()
         write_weights(folder / "model.safetensors", state)
-        torch.save(trainer_state, folder / "trainer_state.pt")
+        with (folder / "trainer_state.pt").open("wb") as file:
+            torch.save(trainer_state, file)
         sync_to_disk(folder / "trainer_state.pt")
         checksums = {file.name: sha256(file) for file in sorted(folder.iterdir())}
         write_atomically(folder / "checksums.json", json.dumps(checksums))
-    shutil.rmtree(final, ignore_errors=True)  # an older snapshot of this step did not verify
-    os.replace(folder, final)
-    sync_to_disk(model_dir)
-    for old in snapshots(model_dir)[keep:]:
-        shutil.rmtree(old)
+        if final in snapshots(model_dir):  # an older one of this step, which did not verify
+            remove_snapshot(final)
+        os.replace(folder, final)
+        sync_to_disk(model_dir)
+        for old in [snapshot for snapshot in snapshots(model_dir) if step_of(snapshot) <= step][keep:]:
+            remove_snapshot(old)
 
 
 def find_snapshot(model_dir: Path, resume: str) -> Path | None:
@@ -1386,30 +1594,47 @@ def find_snapshot(model_dir: Path, resume: str) -> Path | None:
     if resume == "never":
         return None
     if resume != "auto":
-        if not verifies(Path(resume)):
+        if not resume or not verifies(Path(resume)):
             fail(f"--resume {resume} is not a complete snapshot (a folder step-NNNNNN); use --resume auto")
+        if Path(resume).resolve().parent != model_dir.resolve():
+            fail(f"--resume {resume} is of another run; give --model_dir {quoted(Path(resume).resolve().parent)}")
         return Path(resume)
     for snapshot in snapshots(model_dir):
         if verifies(snapshot):
             return snapshot
-        print(f"{snapshot} is damaged: passing it over for the one before")
+        say(f"{snapshot} is damaged: passing it over for the one before")
     return None
 
 
 def snapshots(model_dir: Path) -> list[Path]:
-    """The snapshots of a run, newest first."""
-    return sorted((path for path in model_dir.glob("step-*") if path.name[5:].isdigit()), reverse=True)
+    """The snapshots of a run, newest first: what has the name of one and at least one of its files."""
+    named = (path for path in model_dir.glob("step-*") if path.name[5:].isdecimal())
+    return sorted(
+        (path for path in named if any((path / file).exists() for file in SNAPSHOT)), key=step_of, reverse=True
+    )
+
+
+def step_of(snapshot: Path) -> int:
+    return int(snapshot.name[5:])
+
+
+def remove_snapshot(snapshot: Path) -> None:
+    """Remove our files, and the folder unless somebody has put more into it."""
+    for name in SNAPSHOT:
+        (snapshot / name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        snapshot.rmdir()
 
 
 def verifies(snapshot: Path) -> bool:
     try:
         checksums = json.loads((snapshot / "checksums.json").read_text())
         return bool(checksums) and all(sha256(snapshot / name) == digest for name, digest in checksums.items())
-    except (OSError, ValueError, AttributeError):
+    except (OSError, ValueError, AttributeError, TypeError, RecursionError):
         return False
 
 
-def fingerprint(args, model, n_vocab: int, data_sha: str) -> dict:
+def fingerprint(args, model, n_vocab: int, data_sha: dict[str, str]) -> dict:
     """What a run may not change between two stops."""
     config = model.config
     shape = (
@@ -1417,36 +1642,90 @@ def fingerprint(args, model, n_vocab: int, data_sha: str) -> dict:
     )
     flags = {f"--{name}": getattr(args, name) for name in ("init_from", "seq_len", "loss_on", "optim", "seed")}
     more = {"rows a step": args.batch_size * args.grad_accum, "packing": not args.no_packing}
-    return {"data": data_sha[:16], "model": shape, **flags, **more}
+    return {**{name: digest[:16] for name, digest in data_sha.items()}, "model": shape, **flags, **more}
 
 
 def begin_or_resume(args, accelerator, loss_module, tokenizer, run: dict, n_parameters: int):
-    """Create MODEL_DIR, or go on from its newest snapshot -> (progress, loss module and optimizers as accelerate wants them)."""
+    """Go on from the newest snapshot, or create MODEL_DIR, when all that a step needs is there.
+
+    Returns (the lock on MODEL_DIR, progress, loss module and optimizers as accelerate wants them).
+    """
     model, model_dir, progress = loss_module.model, Path(args.model_dir), Progress()
-    snapshot = find_snapshot(model_dir, args.resume)
-    if snapshot:
-        saved = torch.load(snapshot / "trainer_state.pt", weights_only=True, map_location="cpu")
-        refuse_other_run(model_dir, run, saved["run"])
-        progress = Progress(**saved["state"])
-        load_weights(model, snapshot)
-        accelerator.print(f"resume     from {snapshot}")
-    elif accelerator.is_main_process:
-        refuse_to_overwrite(model_dir, args.resume, run)
-        first_metrics = {
-            "run": run, "arguments": vars(args), "parameters": n_parameters, "git_commit": git_commit(),
-            "hardware": device_name(accelerator.device), "processes": accelerator.num_processes,
-            "python": platform.python_version(), "torch": torch.__version__,
-            "transformers": transformers.__version__, "accelerate": accelerate.__version__,
-        }  # fmt: skip
-        create_model_dir(model_dir, model, tokenizer, model_state(model), len(tokenizer), first_metrics)
-    optimizers = build_optimizers(model, args)
-    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
-    if snapshot:
-        load_trainer_state(accelerator, optimizers, saved)
-    accelerator.wait_for_everyone()
-    if args.compile:
-        model.base_model.compile()
-    return progress, loss_module, optimizers
+    folder = model_dir if model_dir.exists() else temporary(model_dir.resolve())
+    with contextlib.ExitStack() as stack:
+        if accelerator.is_main_process:
+            stack.enter_context(hold(folder))
+        snapshot = find_snapshot(model_dir, args.resume)
+        if snapshot:
+            saved = load_snapshot(snapshot)
+            progress = Progress(**saved["state"])
+        if args.resume != "never":
+            refuse_other_run(model_dir, run, saved["run"] if snapshot else first_row(model_dir).get("run", {}))
+        if snapshot:
+            load_weights(model, snapshot)
+        weights = None if snapshot else model_state(model)  # whole; FSDP is about to cut it up
+        optimizers = build_optimizers(model, args)
+        loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+        if snapshot:
+            load_trainer_state(accelerator, optimizers, saved, snapshot)
+            say(f"resume     from {snapshot}")
+        if accelerator.is_main_process:
+            first_metrics = {
+                "run": run, "arguments": vars(args), "parameters": n_parameters, "git_commit": git_commit(),
+                "hardware": device_name(accelerator.device), "processes": accelerator.num_processes,
+                "python": platform.python_version(), "torch": torch.__version__,
+                "transformers": transformers.__version__, "accelerate": accelerate.__version__,
+            }  # fmt: skip
+            if snapshot:
+                go_back(args, model_dir, progress, first_metrics)
+            else:
+                create_model_dir(folder, args, model, tokenizer, weights, len(tokenizer), first_metrics)
+                if folder != model_dir:
+                    stack.enter_context(hold(model_dir))  # the same lock, under the name that the folder has now
+        accelerator.wait_for_everyone()
+        if args.compile:
+            model.base_model.compile()
+        return stack.pop_all(), progress, loss_module, optimizers
+
+
+def go_back(args, model_dir: Path, progress: Progress, first_metrics: dict) -> None:
+    """Give up what came after the snapshot: rows of metrics.jsonl, which come again, and with --resume PATH newer snapshots.
+
+    Where those had found a better model, it is theirs: the next evaluation is then the best so far.
+    """
+    rows = read_metrics(model_dir)
+    if not first_row(model_dir):
+        rows = [first_metrics, *rows]
+    with writing(model_dir):
+        remove_leftovers(model_dir)
+        if args.resume != "auto":
+            for newer in snapshots(model_dir):
+                if step_of(newer) > progress.step:
+                    remove_snapshot(newer)
+            losses = [row["val_loss"] for row in rows if row.get("step", -1) > progress.step and "val_loss" in row]
+            if min(losses, default=math.inf) < progress.best_val_loss:
+                progress.best_val_loss, progress.last_eval_step = math.inf, -1
+        kept = [row for row in rows if row.get("step", -1) <= progress.step]
+        write_atomically(model_dir / "metrics.jsonl", "".join(json.dumps(row) + "\n" for row in kept))
+
+
+def read_metrics(model_dir: Path) -> list[dict]:
+    """The rows of metrics.jsonl without those that a power cut has damaged."""
+    rows = []
+    with contextlib.suppress(OSError):
+        for line in (model_dir / "metrics.jsonl").read_bytes().splitlines():
+            with contextlib.suppress(ValueError, RecursionError):
+                row = json.loads(line)
+                if isinstance(row, dict) and isinstance(row.get("step", -1), int):
+                    rows.append(row)
+    return rows
+
+
+def first_row(model_dir: Path) -> dict:
+    """What the run of MODEL_DIR began with, or {} where none did."""
+    rows = read_metrics(model_dir)[:1]
+    is_ours = rows and all(isinstance(rows[0].get(key), dict) for key in ("run", "arguments"))
+    return rows[0] if is_ours else {}
 
 
 def save_best(accelerator, loss_module, model_dir: Path, n_vocab: int) -> None:
@@ -1468,7 +1747,7 @@ def save_snapshot(
         write_snapshot(model_dir, progress.step, weights, trainer_state, keep)
 
 
-def load_trainer_state(accelerator, optimizers, saved: dict) -> None:
+def load_trainer_state(accelerator, optimizers, saved: dict, snapshot: Path) -> None:
     """Put optimizer moments, loss scale and random generators back as they were, on any number of processes."""
     for optimizer, saved_optimizer in zip(optimizers, saved["optimizers"]):
         parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
@@ -1480,17 +1759,48 @@ def load_trainer_state(accelerator, optimizers, saved: dict) -> None:
                     if moment.shape == parameter.shape:
                         moments[name] = distribute_tensor(moment, parameter.device_mesh, parameter.placements)
         # the moments are the run's, the settings (--lr, --weight_decay) are this command's
-        optimizer.load_state_dict({**saved_optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
+        with of_this_version(snapshot):
+            optimizer.load_state_dict({**saved_optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
+    # what cannot be put back is no reason to lose a run
     if accelerator.scaler and saved["scaler"]:  # a run in bfloat16 that goes on in float16 has none
-        accelerator.scaler.load_state_dict(saved["scaler"])
+        put_back("loss scale", accelerator.scaler.load_state_dict, saved["scaler"])
     if accelerator.process_index < len(saved["rng"]):
-        set_rng_state(saved["rng"][accelerator.process_index])
+        put_back("random generators", set_rng_state, saved["rng"][accelerator.process_index])
+
+
+def put_back(name: str, load, state) -> None:
+    try:
+        load(state)
+    except Exception as error:
+        say(
+            f"warning: the {name} of another version cannot be put back ({first_line(error)}): the run goes on with new ones"
+        )
+
+
+def load_snapshot(snapshot: Path) -> dict:
+    """The trainer's state in a snapshot, unless another version of this script wrote it."""
+    with of_this_version(snapshot):
+        saved = torch.load(snapshot / "trainer_state.pt", weights_only=True, map_location="cpu")
+        Progress(**saved["state"])
+        assert isinstance(saved["run"], dict) and {"rng", "optimizers", "scaler"} <= saved.keys(), "it lacks a part"
+    return saved
 
 
 def load_weights(model, snapshot: Path) -> None:
-    weights = safetensors.torch.load_file(snapshot / "model.safetensors")
-    missing, unexpected = model.load_state_dict(weights, strict=False)
-    assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+    with of_this_version(snapshot):
+        weights = safetensors.torch.load_file(snapshot / "model.safetensors")
+        missing, unexpected = model.load_state_dict(weights, strict=False)
+        assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+
+
+@contextlib.contextmanager
+def of_this_version(snapshot: Path):
+    try:
+        yield
+    except Exception as error:
+        fail(
+            f"{snapshot} is of another version ({first_line(error)}); use that version, or start over with --resume never"
+        )
 
 
 def model_state(model) -> dict[str, torch.Tensor]:
@@ -1528,7 +1838,7 @@ def set_rng_state(state: dict) -> None:
 
 
 def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
-    different = [f"{key} {theirs.get(key)} -> {value}" for key, value in mine.items() if theirs.get(key) != value]
+    different = [f"{key} {theirs[key]} -> {value}" for key, value in mine.items() if theirs.get(key, value) != value]
     if different:
         fail(
             f"{model_dir} holds a run that differs in {', '.join(different)}; give another --model_dir, "
@@ -1536,36 +1846,94 @@ def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
         )
 
 
-def refuse_to_overwrite(model_dir: Path, resume: str, fingerprint: dict) -> None:
-    """Without a snapshot to go on from, start only in a folder that is new, or this very run's before its first one."""
-    if resume == "never":
-        for old in (*model_dir.glob("step-*"), model_dir / "runs"):
-            shutil.rmtree(old, ignore_errors=True)
-    elif (model_dir / "metrics.jsonl").exists():
-        first, *_ = (model_dir / "metrics.jsonl").read_text().splitlines()
-        refuse_other_run(model_dir, fingerprint, json.loads(first)["run"])
-    elif (model_dir / "model.safetensors").exists():
-        fail(f"{model_dir} holds a model that this script did not train; give another --model_dir")
+def refuse_what_is_not_ours(model_dir: Path) -> None:
+    """Write into a folder that is new, or empty, or holds a run of this script, which its log or a snapshot proves."""
+    try:
+        if model_dir.exists() and not model_dir.is_dir():
+            fail(f"{model_dir} is a file; give another --model_dir")
+        found = [path.name for path in model_dir.iterdir()] if model_dir.exists() else []
+    except OSError as error:
+        fail(f"{model_dir}: {error.strerror}; give another --model_dir")
+    others = sorted(name for name in found if name != ".writer.lock" and not name.endswith(".train-tmp"))
+    if others and not first_row(model_dir) and not any(map(verifies, snapshots(model_dir))):
+        fail(f"{model_dir} holds {others[0]}, which this script did not train; give another --model_dir")
 
 
 @contextlib.contextmanager
-def disk_full_ends_in_one_line(folder: Path, unfinished: Path):
-    """A full disk ends the run with one line; what is complete on disk stays, what is half written goes."""
+def hold(folder: Path) -> Iterator[None]:
+    """Makes the folder and keeps other writers out while the block runs; one line says which process is there already.
+
+    The system takes the lock back however the process ends, SIGKILL included, and no child inherits it; where a kill
+    left the file that carries it, that is in nobody's way. A folder that the block leaves empty goes again.
+    """
+    path, made = folder / ".writer.lock", not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            file = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
+            try:
+                if os.name == "nt":
+                    import msvcrt
+
+                    os.lseek(file, 1 << 30, os.SEEK_SET)  # what is locked there cannot be read, and the number is at 0
+                    msvcrt.locking(file, msvcrt.LK_NBLCK, 1)
+                else:
+                    import fcntl
+
+                    fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except (BlockingIOError, PermissionError):
+                os.lseek(file, 0, os.SEEK_SET)
+                owner = os.read(file, 20).decode("ascii", "replace").strip() or "of an unknown number"
+                fail(
+                    f"{folder} is being written by process {owner}; wait until that has ended, or choose another folder"
+                )
+            except OSError:
+                pass  # a file system without locks: better unguarded than not at all
+            if os.fstat(file).st_nlink:
+                break
+            os.close(file)  # its last owner removed it between our two steps
+    except OSError as error:
+        fail(f"{folder}: {error.strerror}; choose a folder that can be written")
+    try:
+        with contextlib.suppress(OSError):  # on a full disk the lock has no name, and holds
+            os.lseek(file, 0, os.SEEK_SET)
+            os.write(file, f"{os.getpid():<20}".encode())
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            path.unlink()
+        os.close(file)
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+@contextlib.contextmanager
+def writing(folder: Path, unfinished: Path | None = None):
+    """What cannot be written ends the run with one line; what is complete on disk stays, what is half written goes."""
     try:
         yield
-    except (OSError, RuntimeError, safetensors.SafetensorError) as error:
-        full = getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20
-        if not full and "No space left" not in str(error):
+    except BaseException as error:
+        why, full = first_line(error), getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT)
+        with contextlib.suppress(OSError):
+            full = full or shutil.disk_usage(folder).free < 2**20
+            if unfinished and unfinished.exists():
+                shutil.rmtree(unfinished) if unfinished.is_dir() else unfinished.unlink()
+        # torch and safetensors wrap the system's errors in some of their own
+        of_torch = isinstance(error, RuntimeError) and (full or "PytorchStreamWriter" in why or "unexpected pos" in why)
+        if not of_torch and not isinstance(error, (OSError, safetensors.SafetensorError)):
             raise
-        shutil.rmtree(unfinished, ignore_errors=True) if unfinished.is_dir() else unfinished.unlink(missing_ok=True)
-        fail(f"the disk of {folder} is full; make room, then run the same command to go on from the last snapshot")
+        full = full or "No space left" in why
+        trouble = (
+            f"the disk of {folder} is full; make room" if full else f"{folder} cannot be written: {why}; mend that"
+        )
+        fail(f"{trouble}, then run the same command to go on from the last snapshot")
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_bytes(content.encode() if isinstance(content, str) else content)
-    sync_to_disk(temporary)
-    os.replace(temporary, path)
+    temporary(path).write_bytes(content.encode() if isinstance(content, str) else content)
+    sync_to_disk(temporary(path))
+    os.replace(temporary(path), path)
 
 
 def sync_to_disk(path: Path) -> None:
@@ -1583,20 +1951,32 @@ def sha256(path: Path) -> str:
 
 
 def git_commit() -> str | None:
-    folder = Path(__file__).resolve().parent
-    result = subprocess.run(["git", "-C", folder, "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
-    return result.stdout.strip() or None
+    return output_of("git", "-C", Path(__file__).resolve().parent, "rev-parse", "HEAD").strip() or None
+
+
+def output_of(*command) -> str:
+    """What a helper program prints, or nothing where it is not installed or fails."""
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=60).stdout
+    return ""
 
 
 # ---------------------------------------------------------------------------------------------------------
 # 11 What is said: screen, metrics.jsonl, TensorBoard, model card
 
 
+def say(text: str) -> None:
+    """Print a line, from the first process of this machine."""
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(visible(text), flush=True)
+
+
 class Log:
     """What the run says: on the screen, in metrics.jsonl and in TensorBoard, the same numbers in all three."""
 
     def __init__(self, args, accelerator, loss_module, rows: Rows, max_steps: float, peak_flops: float, step: int):
-        self.args, self.say, self.rows, self.max_steps = args, accelerator.print, rows, max_steps
+        self.args, self.rows, self.max_steps = args, rows, max_steps
+        self.card = read_manifest(Path(args.data_dir))["card"]  # now: the end may be days away, and the folder gone
         self.mfu_per_token = flops_per_token(loss_module.model, rows) / peak_flops
         self.on_gpu, self.n_vocab = accelerator.device.type == "cuda", loss_module.n_vocab
         self.recent: list[tuple[int, float]] = []  # (tokens, seconds) of the steps since the last line
@@ -1611,12 +1991,11 @@ class Log:
         rows_per_step = self.args.batch_size * self.args.grad_accum
         row = {"step": step, "loss": loss, "lr": lr, "grad_norm": grad_norm, "tokens_per_s": tokens_per_s,
                "mfu": tokens_per_s * self.mfu_per_token, "epoch": step * rows_per_step / len(self.rows)}  # fmt: skip
-        self.say(
+        say(
             f"step  {step:>6}{f'/{self.max_steps}' if self.max_steps < math.inf else ''} | loss {loss:.4f} | lr {lr:.1e} | "
             f"norm {grad_norm:.2f} | {1000 * step_seconds:.0f} ms | {tokens_per_s:,.0f} tok/s | MFU {row['mfu']:.0%}"
             + (f" | {torch.cuda.max_memory_allocated() / 2**30:.1f} GiB" if self.on_gpu else "")
-            + f" | eta {duration(min((self.max_steps - step) * step_seconds, seconds_left))}",
-            flush=True,
+            + f" | eta {duration(min((self.max_steps - step) * step_seconds, seconds_left))}"
         )
         if self.metrics:
             self.metrics.log(**row)
@@ -1624,76 +2003,118 @@ class Log:
 
     def evaluation(self, progress: Progress, val_loss: float, best: bool, samples, untrained: bool) -> None:
         perplexity, step = math.exp(min(val_loss, 700)), progress.step
-        self.say(
+        say(
             f"eval  {step:>6} | val loss {val_loss:.4f} | perplexity {perplexity:,.2f}"
             + (" | best so far" if best else f" | best {progress.best_val_loss:.4f} at step {progress.best_step}")
             + (f" | ln(vocabulary) {math.log(self.n_vocab):.4f}" if untrained else "")
         )
         if self.metrics:
-            self.metrics.log(step=step, val_loss=val_loss, perplexity=perplexity)
-        for number, (prompt, answer) in enumerate(samples):
-            self.say(f"      {prompt!r} -> {answer!r}")
-            self.metrics.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", step)
+            self.metrics.log(step=step, val_loss=val_loss, perplexity=perplexity, samples=samples)
+        for prompt, answer in samples:
+            say(f"      {prompt!r} -> {answer!r}")
 
-    def end(self, progress: Progress, finished: bool, command: str, samples) -> None:
+    def end(self, progress: Progress, finished: bool, command: str) -> None:
+        model_dir = Path(self.args.model_dir)
         if not finished:
-            self.say(f"saved at step {progress.step}. Go on with:\n\n    {command}\n")
+            say(f"saved at step {progress.step}. Go on with:\n\n    {command}\n")
         elif self.metrics and not self.metrics.rows[-1].get("finished"):
-            self.metrics.log(step=progress.step, finished=True)
-            write_model_card(Path(self.args.model_dir), self.args, command, self.metrics, samples)
+            with writing(model_dir):
+                write_model_card(model_dir, self.args, command, self.card, self.metrics.rows, progress)
+                self.metrics.finish(progress.step)
         if self.metrics:
-            self.metrics.writer.close()
+            self.metrics.close()
         if finished:
             skipped = f"; {progress.skipped_steps} steps skipped" if progress.skipped_steps else ""
-            self.say(
+            say(
                 f"\ndone: {progress.step:,} steps in {duration(progress.seconds)}; best validation loss "
                 f"{progress.best_val_loss:.4f}, perplexity {math.exp(progress.best_val_loss):.2f}, at step "
-                f"{progress.best_step}{skipped}\n\n    python inference.py --model_dir {self.args.model_dir}\n"
+                f"{progress.best_step}{skipped}\n\n    python inference.py --model_dir {quoted(model_dir)}\n"
             )
 
 
 class Metrics:
-    """metrics.jsonl and TensorBoard side by side. Rows after the resumed step are dropped: they will come again."""
+    """metrics.jsonl and TensorBoard side by side. What cannot be written is said once: no log line is worth a run."""
 
     def __init__(self, model_dir: Path, step: int):
-        self.path = model_dir / "metrics.jsonl"
-        lines = self.path.read_bytes().splitlines(keepends=True)
-        rows = [(line, json.loads(line)) for line in lines if line.endswith(b"\n")]
-        write_atomically(self.path, b"".join(line for line, row in rows if row.get("step", -1) <= step))
-        self.rows = [row for _, row in rows if row.get("step", -1) <= step]
-        self.writer = SummaryWriter(str(model_dir / "runs"), purge_step=step + 1 if step else None)
+        self.path, self.rows = model_dir / "metrics.jsonl", read_metrics(model_dir)
+        self.said: set[str] = set()
+        # TensorBoard writes in a thread of its own: `attempt` says what went wrong there
+        threading.excepthook = lambda met: (
+            issubclass(met.exc_type, OSError) or sys.excepthook(met.exc_type, met.exc_value, met.exc_traceback)
+        )
+        self.writer: SummaryWriter | None = None
+        purge = step + 1 if step else None  # rows after the resumed step come again
+        self.attempt("TensorBoard", self.open, str(model_dir / "runs"), purge)
+
+    def open(self, folder: str, purge_step: int | None) -> None:
+        self.writer = SummaryWriter(folder, purge_step=purge_step, filename_suffix=".train")
+
+    def attempt(self, what: str, job, *args) -> None:
+        try:
+            job(*args)
+        except (OSError, ValueError) as error:
+            if what not in self.said:
+                say(f"warning: {what} cannot be written ({first_line(error)}): the run goes on without")
+            self.said.add(what)
 
     def log(self, **row) -> None:
         self.rows.append(row)
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        self.attempt("metrics.jsonl", self.append, json.dumps(row) + "\n")
+        if self.writer and "TensorBoard" not in self.said:  # its thread does not come back
+            self.attempt("TensorBoard", self.draw, row)
+
+    def append(self, line: str) -> None:
+        with self.path.open("ab", buffering=0) as file:
+            size = file.tell()
+            if file.write(line.encode()) < len(line):  # half a line would spoil the next one
+                file.truncate(size)
+                raise OSError(errno.ENOSPC, "No space left on device")
+
+    def draw(self, row: dict) -> None:
         for name, value in row.items():
             if isinstance(value, float):
                 self.writer.add_scalar(name, value, row["step"])
+        for number, (prompt, answer) in enumerate(row.get("samples", [])):
+            self.writer.add_text(f"sample {number}", f"`{prompt}{answer}`", row["step"])
+
+    def finish(self, step: int) -> None:
+        """The last row, and with it all that could not be written before: the run is done when this is on the disk."""
+        rows = [*self.rows, {"step": step, "finished": True}]
+        write_atomically(self.path, "".join(json.dumps(row) + "\n" for row in rows))
+
+    def close(self) -> None:
+        if self.writer and "TensorBoard" not in self.said:
+            self.attempt("TensorBoard", self.writer.close)
 
 
-def write_model_card(model_dir: Path, args, command: str, metrics: Metrics, samples) -> None:
-    """README.md of the chatbot: what it was trained on and how, its loss curve, and answers as they came out."""
+def draw_losses(path: Path, rows: list[dict]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
 
-    train = [(row["step"], row["loss"]) for row in metrics.rows if "loss" in row]
-    validation = [(row["step"], row["val_loss"]) for row in metrics.rows if "val_loss" in row]
     figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for points, label, style in ((train, "training", "-"), (validation, "validation", "o-")):
-        if points:
+    for name, label, style in (("loss", "training", "-"), ("val_loss", "validation", "o-")):
+        if points := [(row["step"], row[name]) for row in rows if name in row]:
             axes.plot(*zip(*points), style, label=label, linewidth=1, markersize=3)
     axes.set(xlabel="step", ylabel="loss (nats a token)")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(model_dir / "loss.png.tmp", format="png", dpi=120)
+    figure.savefig(temporary(path), format="png", dpi=120)
     plt.close(figure)
-    os.replace(model_dir / "loss.png.tmp", model_dir / "loss.png")
+    os.replace(temporary(path), path)
 
-    best_step, best_loss = min(validation, key=lambda point: point[1])
-    manifest = json.loads((Path(args.data_dir) / "manifest.json").read_text())
+
+def write_model_card(model_dir: Path, args, command: str, data_card: str, rows: list[dict], progress: Progress) -> None:
+    """README.md of the chatbot: what it was trained on and how, its loss curve, and answers as they came out."""
+    curve = "![Loss curve](loss.png)"
+    try:
+        draw_losses(model_dir / "loss.png", rows)
+    except ImportError as error:
+        say(f"warning: no loss curve in the model card: {first_line(error)}")
+        curve = "No curve was drawn."
+    best_step, best_loss = progress.best_step, progress.best_val_loss
+    samples = next((row["samples"] for row in reversed(rows) if row.get("samples")), [])
     answers = "\n\n".join(f"```text\n{prompt}{answer}\n```" for prompt, answer in samples)
     write_atomically(
         model_dir / "README.md",
@@ -1703,10 +2124,10 @@ pipeline_tag: text-generation
 ---
 # {model_dir.name}
 
-A {metrics.rows[0]["parameters"]:,}-parameter `{args.arch}` chatbot, {"started from " + args.init_from if args.init_from else "trained from scratch"}.
+A {rows[0].get("parameters", 0):,}-parameter `{args.arch}` chatbot, {"started from " + args.init_from if args.init_from else "trained from scratch"}.
 The weights here are those of step {best_step:,}: validation loss {best_loss:.4f}, perplexity {math.exp(best_loss):.2f}.
 
-![Loss curve](loss.png)
+{curve}
 
 ```bash
 {command}
@@ -1715,7 +2136,7 @@ The weights here are those of step {best_step:,}: validation loss {best_loss:.4f
 ## Data
 
 ```text
-{manifest["card"]}
+{data_card}
 ```
 
 ## Greedy answers to held-out prompts at the last evaluation
@@ -1744,7 +2165,7 @@ RANGES: dict[str, tuple[type, float, float]] = {  # of every number: type, lowes
     "dropout": (float, 0, 0.99),
     "min_lr_ratio": (float, 0, 1),
     "weight_decay": (float, 0, 100),
-    "grad_clip": (float, 0, 1e9),
+    "grad_clip": (float, 1e-6, 1e9),
     "vram_gb": (float, 0.1, 10**4),
     "seed": (int, 0, 2**63 - 1),
 }
@@ -1798,8 +2219,7 @@ def build_parser() -> argparse.ArgumentParser:
         "last fifth")
     add("--min_lr_ratio", default=0.1, help="the floor that it falls to, as a share of the peak")
     add("--weight_decay", default=0.1, help="pull of the matrices toward zero; more of it against overfitting")
-    add("--grad_clip", default=1.0, help="largest gradient norm, 0 for no limit; lower it against "
-        "loss spikes")
+    add("--grad_clip", default=1.0, help="largest gradient norm; lower it against loss spikes, 1e9 is no limit")
     add("--seed", default=1337, help="of the weights and of the order of the rows")
 
     group = parser.add_argument_group("speed and memory")
