@@ -1885,7 +1885,7 @@ def hold(folder: Path) -> Iterator[None]:
                 os.lseek(file, 0, os.SEEK_SET)
                 owner = os.read(file, 20).decode("ascii", "replace").strip() or "of an unknown number"
                 fail(
-                    f"{folder} is being written by process {owner}; wait until that has ended, or choose another folder"
+                    f"{quoted(folder)} is being written by process {owner}; wait until that has ended, or choose another folder"
                 )
             except OSError:
                 pass  # a file system without locks: better unguarded than not at all
@@ -1893,7 +1893,7 @@ def hold(folder: Path) -> Iterator[None]:
                 break
             os.close(file)  # its last owner removed it between our two steps
     except OSError as error:
-        fail(f"{folder}: {error.strerror}; choose a folder that can be written")
+        fail(f"{quoted(folder)}: {error.strerror}; choose a folder that can be written")
     try:
         with contextlib.suppress(OSError):  # on a full disk the lock has no name, and holds
             os.lseek(file, 0, os.SEEK_SET)
