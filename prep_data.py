@@ -96,7 +96,7 @@ FORMATS = {
     "sharegpt": {"messages": "conversations"},
     "dialog": {"messages": "conversation dialog dialogue dialogs utterances turns chat"},
     "preference": {"user": "prompt question instruction input query", "assistant": "chosen"},
-    "chosen": {"messages": "chosen"},
+    "chosen": {"messages": "chosen chosen_messages"},
     "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
     "dolly": {"user": "instruction", "context": "context", "assistant": "response"},
     "openorca": {"system": "system_prompt", "user": "question", "assistant": "response"},
@@ -290,6 +290,8 @@ def in_order(turns: list[dict], mended: Counter) -> tuple[str | None, list[dict]
         except Drop as reason:
             broken = str(reason)
             break
+        if role == "user" and "<" in content and (match := PLACEHOLDER.search(content)):
+            raise Drop(f"needs {'images' if match[0].strip()[:3] in ('<im',) else match[1]}")
         if content.rstrip()[-1] in ">]" and (cut := END.sub("", content)) and not ("</s>" in content and "<s>" in cut):
             if cut != content:
                 mended["end marks of another format cut"] += 1
@@ -1546,6 +1548,12 @@ NEEDS = re.compile(
     r"|attachments?))(?:_?(?:url|path|file|bytes)s?)?|(?P<tools>(?:available_)?tools|functions|(?:tool|function)_(?:call|use|result)s?)"
 )
 
+PLACEHOLDER = re.compile(r"(?:\A|\n)\s*<(image|audio|video)>\s*(?:\n|\Z)|\A<(image)>|<(img)>\S+</img>")
+# How unknown columns may end that hold what is asked and answered, and begin that hold what is not to be learned.
+ASKED = re.compile(r"(?:^|[\W_])(?:question|instruction|prompt|query)$", re.I)
+ANSWERED = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution)$", re.I)
+NOT_GOOD = re.compile(r"(?:rejected|bad|wrong|incorrect|worse|negative)", re.I)
+
 # What chats are rendered with. ROLE stands for any word of ROLES; the first group of a pattern is the role. No prose
 # begins with the marks that are `sure`; the others make a chat only where most rows of the file look alike.
 TEMPLATES = {
@@ -1593,6 +1601,10 @@ KNOWN_PRELUDE = re.compile(r"below (?:is|are) |a chat between |the following is 
 UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\|?\]|^#{2,4} ?\w[\w ]{0,20}:)", re.M)
 
 
+def without_end(text: str) -> str:
+    return CLOSING_TAG.sub("", END.sub("", text)) if text.rstrip().endswith((">", "]")) else text
+
+
 @dataclass(frozen=True)
 class Template:
     """How a kind of chat is rendered; `words` and `preludes` are those that most rows of a file have."""
@@ -1603,20 +1615,30 @@ class Template:
     words: frozenset | None = None
     preludes: frozenset = frozenset()
 
-    def take_apart(self, text: str, strict: bool = True) -> list[dict] | None:
-        """The turns of a rendered chat, None when it is none. Strict: it begins with a mark, and answers follow questions."""
+    def turns(self, text: str, answer: str | None = None, strict: bool = True) -> list[dict] | None:
+        """The turns of a rendered chat, None when it is none; an answer that stands in a column of its own is the last."""
+        begins = None if answer is None else self.mark.match(answer.lstrip())
+        if answer is None or (begins and MARK_ROLES[begins[1].lower()] == "assistant"):
+            return self.take_apart(text if answer is None else f"{text}\n{answer}", strict)
+        turns, answer = self.take_apart(text, strict, prompt=True), without_end(answer)
+        if turns and turns[-1]["role"] == "assistant":  # the prompt ends where the answer begins
+            turns[-1]["content"] += answer
+        elif turns:
+            turns.append({"role": "assistant", "content": answer})
+        return turns
+
+    def take_apart(self, text: str, strict: bool, prompt: bool = False) -> list[dict] | None:
+        """Strict: the text begins with a mark, and answers follow questions. A prompt's last answer may be to come."""
         marks = [mark for mark in self.mark.finditer(text) if self.words is None or mark[1].lower() in self.words]
         if not marks:
             return None
         turns, prelude = [], text[BEGIN.match(text).end() : marks[0].start()].strip()
         for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)]):
-            content = text[mark.end() : end]
-            content = CLOSING_TAG.sub("", END.sub("", content)) if content.rstrip().endswith((">", "]")) else content
-            role, content = MARK_ROLES[mark[1].lower()], content.strip()
-            if role != "skip" and (content or (role == "assistant" and mark is not marks[-1])):
+            role, content = MARK_ROLES[mark[1].lower()], without_end(text[mark.end() : end]).strip()
+            if role != "skip" and (content or (role == "assistant" and (prompt or mark is not marks[-1]))):
                 turns.append({"role": role, "content": content})
         roles = [turn["role"] for turn in turns if turn["role"] != "system"]
-        if "user" not in roles or "assistant" not in roles:
+        if "user" not in roles or ("assistant" not in roles and not (prompt and self.sure)):
             return None
         if strict and prelude and prelude not in self.preludes and not KNOWN_PRELUDE.match(prelude):
             return None
@@ -1640,15 +1662,16 @@ RENDERED = compile_templates()
 SURELY_A_CHAT = re.compile("|".join(f"(?:{template.mark.pattern})" for template in RENDERED if template.sure), re.I)
 
 
-def most_alike(texts: list[str]) -> tuple[Template | None, int]:
-    """(the template that most of the texts were rendered with, how many): None where no half of them agrees."""
+def most_alike(texts: list[tuple[str, str | None]]) -> tuple[Template | None, int]:
+    """(the template that most of the texts, or prompts and answers, were rendered with, how many); None where no half of
+    them agrees."""
     best, most = None, 0
     for template in RENDERED:
-        found = [(text, template.mark.search(text)) for text in texts]
-        starts = Counter(text[BEGIN.match(text).end() : mark.start()].strip() for text, mark in found if mark)
+        found = [(text, answer, template.mark.search(text)) for text, answer in texts]
+        starts = Counter(text[BEGIN.match(text).end() : mark.start()].strip() for text, _, mark in found if mark)
         preludes = frozenset(start for start, count in starts.items() if count > 1 and 10 * count >= len(texts))
         candidate = replace(template, preludes=preludes)
-        chats = [text for text, mark in found if mark and candidate.take_apart(text)]
+        chats = [text for text, answer, mark in found if mark and candidate.turns(text, answer)]
         if len(chats) > most:
             words = Counter(
                 word for text in chats for word in {mark[1].lower() for mark in template.mark.finditer(text)}
@@ -1753,6 +1776,7 @@ class Layout:
     marks: list[str]
     needs: list[tuple[str, str]]  # (column, what it is)
     unused: list[str]
+    chosen: bool  # whether the answer is the chosen one of several
 
 
 class Finder:
@@ -1781,18 +1805,23 @@ class Finder:
         self.layouts = {}
         if self.args.format or self.args.columns:
             return
-        for name in dict.fromkeys(name for row in rows[:20] for name in row):
+        names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
+        for name in names:
             values = [row[name] for row in rows if holds(row.get(name))]
             found = sum(self.is_chat(value) for value in values)
-            texts = [value for value in values if isinstance(value, str)][:100]
+            texts = [(value, None) for value in values if isinstance(value, str)][:100]
             if found and 2 * found >= len(rows):
                 self.formats["found"] = {"messages": name}
             elif texts and most_alike(texts)[0]:
                 self.formats["found"] = {"text": name}
             else:
                 continue
-            self.tally.found[f"column {name} read as what holds the conversations"] += 1
+            self.tally.found[f"column {name[:40]} read as what holds the conversations"] += 1
             return
+        asked, answered = ([name for name in names if ends.search(name)] for ends in (ASKED, ANSWERED))
+        if len(asked) == len(answered) == 1:
+            self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
+            self.tally.found[f"columns {asked[0][:40]} and {answered[0][:40]} read as question and answer"] += 1
 
     def find_template(self, rows: list[dict]) -> None:
         texts, answers, plain = [], [], False
@@ -1801,14 +1830,14 @@ class Finder:
                 parts = self.layout_of(row).parts
                 values = [cell(row[parts[part]]) for part in ("text", "messages", "user", "assistant") if part in parts]
                 if all(isinstance(value, str) for value in values):
-                    texts.append("\n".join(values))
+                    texts.append((values[0], values[1] if len(values) > 1 else None))
                     answers += values[1:]
                     plain = "text" in parts
         self.template, alike = most_alike(texts)
         ends = [text for text in answers if ENDS_OF_MOST.search(text)]
         self.ends = len(ends) > 1 and 5 * len(ends) >= 4 * len(answers)
         if plain and not self.template:
-            marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text in texts]
+            marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text, _ in texts]
             common, count = next(iter(Counter(found for found in marks if len(found) > 1).most_common(1)), ((), 0))
             if alike or (count > 1 and 2 * count >= len(texts)):
                 what = "some texts look" if alike else f"with {' and '.join(common[:3])}, texts look"
@@ -1879,7 +1908,10 @@ class Finder:
             if "text" in parts
             else [(name, match.lastgroup) for name in rest if (match := NEEDS.fullmatch(name.lower()))]
         )
-        return Layout(parts, optional, marks, needs, [name for name in rest if name not in dict(needs)])
+        unused = [name for name in rest if name not in dict(needs)]
+        chosen = any(name.lower().startswith("chosen") for name in used)
+        unused = [name for name in unused if not (chosen and name.lower().startswith("rejected"))]
+        return Layout(parts, optional, marks, needs, unused, chosen)
 
     def check(self, row: dict, layout: Layout) -> None:
         """Drops a row that its data set marks as bad, or that shows what cannot be shown; counts what is not used."""
@@ -1889,6 +1921,8 @@ class Finder:
         for name, what in layout.needs:
             if holds(row[name]):
                 raise Drop(f"needs {what}")
+        if layout.chosen:
+            self.tally.found["chosen answers of preference pairs, not the rejected ones"] += 1
         for name in layout.unused:
             if row[name] or row[name] == 0:
                 self.tally.unused[name] += 1
@@ -1913,11 +1947,9 @@ class Finder:
         """The turns of a row that has a column for what is asked and one for what is answered."""
         user, answer = cell(row[layout.parts["user"]]), cell(row[layout.parts["assistant"]])
         context = [check_text(row[name]) for name in layout.optional["context"] if not is_blank(row[name])]
-        if layout.parts["assistant"] == "chosen":
-            self.tally.found["chosen answers of preference pairs, not the rejected ones"] += 1
         if isinstance(user, str) and isinstance(answer, str):
             if not context and (self.template or user.lstrip()[:1] in ("<", "[")):
-                turns = self.rendered(f"{user}\n{answer}")
+                turns = self.rendered(user, answer)
                 if turns:
                     return turns
             if self.ends:
@@ -1950,19 +1982,19 @@ class Finder:
                 value = value[name] if name else value
         return [{"role": "assistant", "content": value}]
 
-    def rendered(self, text: str, all_alike: bool = False) -> list[dict] | None:
-        """The turns of a rendered chat; None for any other text."""
+    def rendered(self, text: str, answer: str | None = None, all_alike: bool = False) -> list[dict] | None:
+        """The turns of a rendered chat, or of a prompt that is one and its answer; None for any other text."""
         if self.args.format == "text":
             return None
         template, turns = self.template, None
         if template:
-            turns = template.take_apart(text, strict=False)
+            turns = template.turns(text, answer, strict=False)
             if not turns and all_alike and template.mark.match(text):
                 raise Drop("rendered chat without a question and its answer")
         if not turns and SURELY_A_CHAT.match(text, BEGIN.match(text).end()):
-            found = ((template, template.take_apart(text)) for template in RENDERED if template.sure)
+            found = ((template, template.turns(text, answer)) for template in RENDERED if template.sure)
             template, turns = next(((template, turns) for template, turns in found if turns), (None, None))
-        if not turns and text[:2] in ("[{", '{"') and self.is_chat(text):
+        if not turns and answer is None and text[:2] in ("[{", '{"') and self.is_chat(text):
             return self.turns_from(from_json(text))
         if turns:
             self.tally.found[f"rendered chats ({template.name}) taken apart"] += 1

@@ -205,6 +205,12 @@ READ = {
     "preference, answers as messages": ({"prompt": turns(LONG[:3]), "chosen": turns(LONG[3:]), "rejected": turns(LONG[3:])}, LONG),
     "preference behind conversations": ({"conversations": turns(LONG[:3], "from", "value"), "chosen": {"from": "gpt", "value": B}, "rejected": {"from": "gpt", "value": "No"}}, LONG),
     "preference, rendered": ({"chosen": f"\n\nHuman: {U}\n\nAssistant: {A}", "rejected": f"\n\nHuman: {U}\n\nAssistant: No."}, SHORT),
+    "preference, columns of other names": ({"rejected_messages": turns([SHORT[0], ("assistant", "No.")]), "chosen_messages": turns(SHORT)}, SHORT),
+    "a rendered prompt, and an answer without a mark": ({"instruction": f" <user>: {U} <bot>: {A} <user>: {V}", "input": "", "output": B}, LONG),
+    "a rendered prompt that is one question": ({"instruction": f"<user>: {U}", "output": A}, SHORT),
+    "a rendered prompt that ends where the answer begins": ({"prompt": f"Q: {U}\nA: {A}\nQ: {V}\nA:", "completion": B}, LONG),
+    "a column that ends in answer": ({"question": U, "std_answer": A, "class": "x"}, SHORT),
+    "the best answer": ({"Question": U, "Best Answer": A, "Incorrect Answer": "No."}, SHORT),
     "history of pairs": ({"instruction": V, "input": "", "output": B, "history": [[U, A]]}, LONG),
     "history of messages": ({"prompt": V, "response": B, "history": turns(SHORT)}, LONG),
     "empty history": ({"instruction": U, "output": A, "history": []}, SHORT),
@@ -318,6 +324,12 @@ def test_a_rendered_system_prompt_is_one(tmp_path, text, system):
         assert row["messages"][0]["content"].startswith("Where is ")
         assert row["messages"][0]["content"].endswith("X" if "X" in text else "?")
         assert row["messages"][1]["content"] == "A"
+
+
+def test_labels_inside_a_prompt_stay_where_no_answer_is_marked(tmp_path):
+    rows = [{"prompt": f"Context: it is {n}.\nQuestion: what is it?", "completion": f"It is {n}."} for n in range(4)]
+    prep(tmp_path, rows)
+    assert sorted(said(row)[0][1] for row in rows_of(tmp_path)) == [row["prompt"] for row in rows]
 
 
 PROSE = [
@@ -488,6 +500,8 @@ def test_the_ends_of_older_files_are_cut_where_most_rows_have_them(tmp_path, end
         ({"messages": turns([*SHORT, ("tool", "x"), ("assistant", "y")])}, "tools"),
         ({"messages": turns([("user", [{"type": "text", "text": "See."}, {"type": "image_url", "image_url": {}}]), SHORT[1]])}, "images"),
         ({"messages": turns([("user", [{"type": "input_audio"}]), SHORT[1]])}, "audio"),
+        ({"messages": turns([("user", "<image>\n" + U), SHORT[1]])}, "images"),
+        ({"messages": turns([("user", "<img>https://x/y.png</img> What is {}?"), SHORT[1]])}, "images"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_shown_is_not_asked_about(tmp_path, more, reason):
