@@ -1210,6 +1210,7 @@ def table_rows(batches: Iterable[Any]) -> Iterator[tuple[int, Any]]:
     """(number, row) of the batches of a table; few at a time, so that Python never holds much of it."""
     number = 0
     for batch in batches:
+        batch.validate(full=True)  # Arrow trusts its offsets: damaged ones would end the process
         step = max(1, min(1000, MAX_ROW * len(batch) // (batch.nbytes + 1)))
         for start in range(0, len(batch), step):
             piece = batch.slice(start, step)
@@ -1246,7 +1247,7 @@ def read_json(look: Look) -> Iterator[tuple[int, Any]]:
                 rows = value  # several rows in one list
             elif isinstance(value, list) and header:
                 rows = [dict(zip(header, value))]
-            elif isinstance(value, list) and value and known_columns().issuperset(map(str, value)):
+            elif isinstance(value, list) and value and n_known(value) == len(value):
                 header, rows = value, []
             elif isinstance(value, list):
                 rows = [{"messages": value}]
@@ -1254,7 +1255,12 @@ def read_json(look: Look) -> Iterator[tuple[int, Any]]:
 
 
 def known_columns() -> set[str]:
+    """Every name of a column in FORMATS, in small letters."""
     return {name for columns in FORMATS.values() for names in columns.values() for name in names.split()}
+
+
+def n_known(names: Iterable[Any]) -> int:
+    return len(known_columns().intersection(str(name).strip(' "\r').lower() for name in names))
 
 
 def is_whole(line: str) -> bool:
@@ -1264,8 +1270,12 @@ def is_whole(line: str) -> bool:
         return False
 
 
+PAIR = {"human", "user", "assistant", "gpt", "bot", "model"}
+
+
 def is_turn(value: Any) -> bool:
-    return isinstance(value, dict) and not value.keys().isdisjoint(("role", "from", "speaker"))
+    """Whether a part of a list is a message, or a pair of them, and not a row."""
+    return isinstance(value, dict) and (not value.keys().isdisjoint(SPEAKER) or (bool(value) and value.keys() <= PAIR))
 
 
 def json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
@@ -1380,7 +1390,8 @@ def json_members(look: Look, text: JsonText) -> Iterator[tuple[int, Any]]:
 def unwrap(look: Look, value: dict) -> list[Any]:
     """The rows of an object: itself, or those that it wraps by name, by id, or column by column."""
     lists = {key: item for key, item in value.items() if isinstance(item, list)}
-    if any(isinstance(value.get(name), str) or any(map(is_turn, lists.get(name, ()))) for name in known_columns()):
+    known = [item for name, item in value.items() if name.lower() in known_columns()]
+    if any(isinstance(item, str) or (isinstance(item, list) and any(map(is_turn, item))) for item in known):
         return [value]
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
         look.note("a table as columns and data")
@@ -1421,15 +1432,14 @@ def find_dialect(text: str) -> dict[str, Any]:
         except csv.Error:  # in the middle, or of a cell that the look cut
             pass
         if rows:
-            known = len(known_columns().intersection(map(str.strip, rows[0])))
             even = sum(len(row) == len(rows[0]) for row in rows) / (len(rows) + (not ended))
-            best = max(best, (known, even, len(rows[0]), dialect), key=lambda found: found[:3])
+            best = max(best, (n_known(rows[0]), even, len(rows[0]), dialect), key=lambda found: found[:3])
     return best[3]
 
 
 def looks_like_table(look: Look) -> bool:
     first = look.text.partition("\n")[0].split(find_dialect(look.text).get("delimiter", ","))
-    return look.kind in (".csv", ".tsv") or len(known_columns().intersection(name.strip(' "\r') for name in first)) > 1
+    return look.kind in (".csv", ".tsv") or n_known(first) > 1
 
 
 def read_csv(look: Look) -> Iterator[tuple[int, Any]]:

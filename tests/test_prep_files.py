@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -123,6 +124,46 @@ def test_containers(name, packing, tmp_path):
     source = prep_data.find_source(str(path))
     rows = [row for _, row in prep_data.read(source, "train")]
     assert [{key: row[key] for key in ROWS[0]} for row in rows] == ROWS
+
+
+def damaged(draw: random.Random, content: bytes) -> bytes:
+    """One thing wrong: a bit, the end gone, bytes lost, bytes from elsewhere or from another place."""
+    content, at, kind = bytearray(content), draw.randrange(len(content)), draw.randrange(6)
+    if kind == 0:
+        content[at] ^= 1 << draw.randrange(8)
+    elif kind == 1:
+        del content[at:]
+    elif kind == 2:
+        del content[at : at + draw.randrange(1, 40)]
+    elif kind == 3:
+        content[at:at] = draw.choice(JUNK)
+    elif kind == 4:
+        content[at : at + 4] = bytes(draw.randrange(256) for _ in range(4))
+    else:
+        content[at:at] = content[draw.randrange(len(content)) :][:50]
+    return bytes(content)
+
+
+JUNK = (*(bytes([byte]) for byte in b'\0\xff"\n\r[},;'), b"\xff\xfe", b"9" * 400, b"[" * 3000, b"\\ud800", b"\0" * 300)
+
+
+@pytest.mark.parametrize("rounds", [4, pytest.param(250, marks=pytest.mark.slow)])
+def test_damage_to_any_container_costs_rows_or_is_one_line(rounds, tmp_path, capsys):
+    draw, ends = random.Random(0), Counter()
+    for (name, content), (packing, pack) in itertools.product(CONTAINERS.items(), PACK.items()):
+        content = content.encode() if isinstance(content, str) else content
+        path = tmp_path / (name + packing)
+        for number in range(rounds):  # inside of the packing, and of the packed
+            path.write_bytes(pack(damaged(draw, content)) if number % 2 else damaged(draw, pack(content)))
+            try:
+                rows = [row for _, row in prep_data.read(prep_data.find_source(str(path)), "train")]
+                ends["read"] += 1
+                ends["dropped"] += any(isinstance(row, prep_data.Drop) for row in rows)
+            except SystemExit as ended:
+                line = capsys.readouterr().err
+                assert ended.code == 2 and line.startswith(f"prep_data.py: error: {path}: ") and line.count("\n") == 1
+                ends["refused"] += 1
+    assert min(ends["read"], ends["dropped"], ends["refused"]) > 20 * rounds, ends
 
 
 PAGES = {
