@@ -9,13 +9,25 @@
 # PYTHON=python3.12 ./run_all.sh picks another Python.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
+mode=${1:-demo} timings="" stopped=""
+trap 'stopped=1' INT TERM HUP
 
-fail() { echo "run_all.sh: error: $*" >&2; exit 2; }
+trap '' PIPE # a log that nobody takes any more (| tee, | less) is no reason to stop
+say() { printf "$@" 2>/dev/null || :; }
+fail() {
+  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $mode to go on" >&2; exit 130; }
+  echo "run_all.sh: error: $*" >&2
+  exit 2
+}
+
+usable() { # a kill may have left .venv half made, and the Python behind it may have gone or changed
+  .venv/bin/python -c 'import importlib.util, sys; sys.exit(sys.version_info < (3, 9) or not importlib.util.find_spec("pip"))'
+} 2>/dev/null
 
 set_up() { # set_up REQUIREMENTS_FILE...: make .venv and install into it, unless that was done before
   local python=${PYTHON:-python3} stamp
   stamp=.venv/installed-$(cat "$@" | cksum | cut -d' ' -f1)
-  if [ ! -f "$stamp" ]; then
+  if [ ! -f "$stamp" ] || ! usable; then
     command -v "$python" >/dev/null || fail "$python is not installed; install Python 3.9 or later"
     "$python" -c 'import sys; sys.exit(sys.version_info < (3, 9))' ||
       fail "$("$python" --version) is too old; run PYTHON=python3.12 ./run_all.sh with Python 3.9 or later"
@@ -26,9 +38,11 @@ set_up() { # set_up REQUIREMENTS_FILE...: make .venv and install into it, unless
     free_kb=$(df -Pk . | awk 'NR == 2 {print $4}')
     [ "$free_kb" -ge $((need_gb * 1024 * 1024)) ] ||
       fail "the installation needs $need_gb GB of disk here and $((free_kb / 1024 / 1024)) GB are free; make room"
-    echo "== setting up .venv (once)"
-    [ -x .venv/bin/python ] || "$python" -m venv .venv || fail "could not make .venv; remove it and run this again"
-    .venv/bin/pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@") 2>.venv/install.log ||
+    say '== setting up .venv (once)\n'
+    # called as modules of Python: the programs in .venv/bin hold the path of the folder where they were made
+    { usable && .venv/bin/python -m pip --version >/dev/null 2>&1; } || "$python" -m venv --clear .venv >/dev/null ||
+      fail "could not make .venv; remove it and run this again"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check $(printf -- '-r %s ' "$@") 2>.venv/install.log ||
       fail "the installation failed: $(grep -m 1 ERROR .venv/install.log); check the network and run this again"
     touch "$stamp"
   fi
@@ -43,22 +57,18 @@ score() { # score NAME PROMPTS_FILE: answer them all, unless that was done with 
 }
 
 trained() { # a training run that was told to stop saves and exits 0, so its log is asked whether it came to its end
-  grep -q '"finished"' $model/metrics.jsonl || { echo "training is not complete; run ./run_all.sh $mode to go on"; exit 130; }
+  tail -n 1 $model/metrics.jsonl | grep -q '"finished"' || { echo "training is not complete; run ./run_all.sh $mode to go on"; exit 130; }
 }
 
-stopped=""
-trap 'stopped=1' INT TERM HUP
 step() { # step NAME COMMAND...: run it and say how long it took; a stop in between ends the script, not the chat
   local began=$SECONDS name=$1
   shift
-  printf '\n== %s\n$ %s\n' "$name" "$(printf '%q ' "$@")"
+  say '\n== %s\n$ %s\n' "$name" "$(printf '%q ' "$@")"
   "$@" || exit $?
   [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $mode to go on"; exit 130; }
   timings+="  $(printf '%-12s %4d s' "$name" $((SECONDS - began)))"$'\n'
 }
 
-timings=""
-mode=${1:-demo}
 case $mode in
 demo)
   set_up requirements.txt
@@ -109,21 +119,21 @@ full)
   ;;
 test)
   set_up requirements.txt tests/requirements.txt
-  step "lint" ruff check .
-  step "format" ruff format --check .
+  step "lint" python -m ruff check .
+  step "format" python -m ruff format --check .
   step "tests" python -m pytest
-  printf '\n%s' "$timings"
+  say '\n%s' "$timings"
   exit 0
   ;;
 *) fail "unknown mode '$mode'; use demo, full or test" ;;
 esac
 
-printf '\n== how long it took\n%s\n' "$timings"
+say '\n== how long it took\n%s\n' "$timings"
 if [ -t 0 ]; then
   exec python inference.py --model_dir $model
 fi
 for question in "Who are you?" "What is the capital of France?" "Who won the Battle of Waterloo?"; do
-  printf 'User: %s\nAssistant: ' "$question"
+  say 'User: %s\nAssistant: ' "$question"
   python inference.py --model_dir $model --prompt "$question"
 done
-printf '\nChat with it:\n\n    .venv/bin/python inference.py --model_dir %s\n' $model
+say '\nChat with it:\n\n    .venv/bin/python inference.py --model_dir %s\n' $model
