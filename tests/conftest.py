@@ -84,6 +84,15 @@ def small_run(data_dir: Path, model_dir: Path, *flags) -> list:
     return ["--data_dir", data_dir, "--model_dir", model_dir, *SMALL, *BATCH, *flags]
 
 
+def settings(*flags):
+    """The arguments as the functions of train.py take them, filled in as far as that needs no data folder."""
+    import train
+
+    args = train.build_parser().parse_args(["--model_dir", "unused", *map(str, flags)])
+    args.precision, args.lr = "fp32" if args.fp32 else "bf16", args.lr or 1e-3
+    return args
+
+
 @pytest.fixture(scope="session")
 def chat_data(tmp_path_factory) -> Path:
     """A complete data folder made by prep_data.py, with its own tokenizer of 400 tokens."""

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from conftest import SMALL, call, run_script, write_jsonl
+from conftest import SMALL, call, run_script, settings, write_jsonl
 
 import train
 
@@ -21,7 +21,7 @@ def test_compiling_is_for_training():
     """Evaluation and samples come first and would use up what dynamo compiles of a function."""
     torch._dynamo.reset()
     graphs = []
-    args = train.build_parser().parse_args(["--model_dir", "unused", *SMALL])
+    args = settings(*SMALL)
     model = train.build_model(args, 100, "sdpa")
     model.base_model.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
     loss_module = train.NextTokenLoss(model, 100)
@@ -96,7 +96,7 @@ def test_embeddings_keep_moments_of_32_bits_with_old_bitsandbytes(monkeypatch):
     monkeypatch.setattr(manager, "override_config", lambda *_: calls.append("override"))
     monkeypatch.setattr(manager, "register_parameters", lambda groups: calls.append("register"))
     monkeypatch.setattr(optim, "AdamW8bit", lambda groups, **settings: torch.optim.AdamW(groups, **settings))
-    args = train.build_parser().parse_args(["--model_dir", "unused", *SMALL, "--optim", "adamw8bit", "--lr", "1"])
+    args = settings(*SMALL, "--optim", "adamw8bit")
     train.build_optimizers(train.build_model(args, 100, "sdpa"), args)
     assert calls[-1] == "register" and "override" in calls
 

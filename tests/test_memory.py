@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from conftest import settings
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
 
@@ -78,8 +79,7 @@ CASES = [
 
 @pytest.mark.parametrize("flags", CASES)
 def test_arithmetic_meets_the_tracker(flags):
-    args = train.build_parser().parse_args(["--model_dir", "unused", *flags.split()])
-    args.precision, args.lr = "fp32" if args.fp32 else "bf16", 1e-3
+    args = settings(*flags.split())
     checkpointing = args.grad_checkpointing == "on"
     config = train.build_config(args, N_VOCAB)
     predicted = train.predict_memory(config, args, N_VOCAB, args.batch_size, checkpointing)

@@ -18,14 +18,13 @@ import json
 import math
 import platform
 import shutil
-import subprocess
 import sys
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from conftest import HANG_S, metrics, read_jsonl, write_jsonl
+from conftest import HANG_S, metrics, read_jsonl, start_script, write_jsonl
 
 pytestmark = [
     pytest.mark.skipif(not (shutil.which("g++") or shutil.which("c++")), reason="needs a C++ compiler"),
@@ -154,7 +153,7 @@ class Runs:
         asked, answered = self.folder / "cases.json", self.folder / "ends.jsonl"
         asked.write_text(json.dumps([{**dict(zip(keys, case)), "stdin": QUESTIONS} for case in cases]))
         with answered.open("w") as answers, (self.folder / "said.txt").open("w") as said:
-            process = subprocess.Popen([sys.executable, PROGRAM, asked], stdout=answers, stderr=said)
+            process = start_script(PROGRAM, asked, stdout=answers, stderr=said)
             try:
                 yield
                 process.wait(HANG_S)

@@ -19,18 +19,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from conftest import BATCH, SMALL, call, metrics, mistake, run_script, small_run, start_script
+from conftest import BATCH, SMALL, call, metrics, mistake, run_script, settings, small_run, start_script
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
 
 import train
-
-
-def arguments(*extra: str):
-    args = train.build_parser().parse_args(["--model_dir", "unused", *SMALL, *BATCH, *extra])
-    args.precision = "fp32"
-    return args
 
 
 def uneven_documents(n: int = 48, n_vocab: int = 100) -> list:
@@ -48,7 +42,7 @@ def gradients(
 ):
     """Loss and gradients of one optimizer step over all rows of `uneven_documents`, by train.py's own step."""
     torch.manual_seed(0)
-    args = arguments()
+    args = settings(*SMALL, *BATCH)
     args.grad_clip = math.inf
     model = train.build_model(args, 100, attention)
     if checkpointing is not None:  # None: transformers' own model, all activations held
@@ -89,7 +83,7 @@ def test_packing_does_not_change_the_gradient(attention, checkpointing):
 @pytest.mark.parametrize("attention", ["documents_by_groups", "sdpa", "eager"])
 def test_packed_logits_equal_those_of_each_document_alone(attention):
     torch.manual_seed(0)
-    model = train.build_model(arguments(), 100, attention).eval()
+    model = train.build_model(settings(*SMALL, *BATCH), 100, attention).eval()
     loss_module = train.NextTokenLoss(model, 100)
     documents = uneven_documents()
     packed = train.Rows(documents, 64, True)
@@ -122,7 +116,9 @@ def test_the_path_of_a_gpu_gives_the_same_gradient_and_compiles_once(checkpointi
 
     def gradient(varlen, steps: int = 6) -> list[torch.Tensor]:
         torch.manual_seed(0)
-        model = train.build_model(arguments(), 100, "documents_by_bounds" if varlen else "documents_by_groups")
+        model = train.build_model(
+            settings(*SMALL, *BATCH), 100, "documents_by_bounds" if varlen else "documents_by_groups"
+        )
         train.hold_fewer_activations(model, checkpointing)
         loss_module = train.NextTokenLoss(model, 100, varlen).train()
         if varlen:
@@ -144,7 +140,7 @@ def test_what_needs_a_gpu_is_left_out_with_a_word(chat_data, capsys):
 
 def test_loss_is_the_plain_cross_entropy_over_all_learned_tokens():
     torch.manual_seed(0)
-    model = train.build_model(arguments(), 100, "sdpa")
+    model = train.build_model(settings(*SMALL, *BATCH), 100, "sdpa")
     total, count = 0.0, 0
     for ids, learned in uneven_documents():
         labels = torch.from_numpy(np.where(learned, ids, -100)).long()
@@ -341,7 +337,7 @@ def test_plan_tells_the_epochs_and_warns_beyond_twenty(chat_data, tmp_path, caps
     "cfg, parameters", [("small_test", 124_442_112), ("baseline_355m", 354_826_240), ("heavier_420m", 505_407_744)]
 )
 def test_parameter_counts_are_those_of_the_design(cfg, parameters):
-    args = train.build_parser().parse_args(["--model_dir", "unused", "--cfg", cfg])
+    args = settings("--cfg", cfg)
     with torch.device("meta"):
         model = train.build_model(args, 50_260, "sdpa")
     assert train.count_parameters(model, 50_260) == parameters
@@ -600,9 +596,7 @@ def test_role_tokens_hardly_change_the_perplexity_of_plain_text(tmp_path):
     before = GPT2LMHeadModel(GPT2Config(vocab_size=8000, n_positions=64, n_embd=64, n_layer=2, n_head=2)).eval()
     before.transformer.wte.weight.data.mul_(10)  # so that tokens are told apart
     before.save_pretrained(tmp_path / "gpt2")
-    args = train.build_parser().parse_args(
-        ["--model_dir", "x", "--init_from", str(tmp_path / "gpt2"), "--seq_len", "64"]
-    )
+    args = settings("--init_from", tmp_path / "gpt2", "--seq_len", 64)
     after = train.build_model(args, 8003, "sdpa").eval()
     ids = before.generate(torch.arange(32)[:, None], do_sample=True, max_new_tokens=40, pad_token_id=0)
     with torch.no_grad():

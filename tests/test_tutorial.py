@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import warm_python
-from conftest import HANG_S, ROOT
+from conftest import HANG_S, ROOT, start_script
 from loopback_hub import hub, tutorial_repositories
 from tutorial_page import (
     README,
@@ -83,9 +83,7 @@ def reader(tmp_path_factory) -> Iterator[Callable[[str], subprocess.CompletedPro
         environment = {**os.environ, **hub_environment, "NO_PROXY": "*", "no_proxy": "*", "NO_COLOR": "1",
                        "OMP_NUM_THREADS": "1",
                        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
-        warm = subprocess.Popen(
-            [sys.executable, warm_python.__file__, address], env=environment, stdout=subprocess.PIPE, text=True
-        )
+        warm = start_script(warm_python.__file__, address, env=environment, stderr=None)
         try:
             assert warm.stdout.readline() == "ready\n"
             yield lambda command: subprocess.run(

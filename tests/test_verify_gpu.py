@@ -6,7 +6,6 @@ import inspect
 import json
 import math
 import shlex
-import subprocess
 import sys
 
 import pytest
@@ -71,7 +70,7 @@ broken = dataclasses.replace(claims["chat"], name="broken", check=lambda bench, 
 verify_gpu.CLAIMS = [impossible, fast, broken, claims["waits for the GPU"]]
 sys.exit(verify_gpu.main(["--out", {str(tmp_path / "out")!r}, "--miniature"]))
 """
-    result = subprocess.run([sys.executable, "-c", planted], capture_output=True, text=True, timeout=600, check=False)
+    result = run_script("-c", planted)
     assert result.returncode == 1, result.stderr
     assert [verdict for *_, verdict, _ in table(tmp_path / "out").values()][:3] == ["FAILS"] * 3
     assert "ZeroDivisionError" in table(tmp_path / "out")["broken"][1]
