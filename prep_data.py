@@ -71,6 +71,8 @@ from tqdm import tqdm
 # A control string inside content gets a space before its end (`<|user |>`): no content becomes a control token. The same
 # goes for the special tokens that a tokenizer brings along (neutral_forms).
 EOS, ROLE_TOKENS = "<|endoftext|>", ("<|system|>", "<|user|>", "<|assistant|>")
+# Jinja, as in every tokenizer's folder: turns messages into that text. `generation` marks what is learned, for tools that ask;
+# `add_generation_prompt` ends where an answer is to begin, which is how the chat asks for one.
 CHAT_TEMPLATE = """\
 {%- if not messages or messages[0]['role'] != 'system' -%}
   {%- set messages = [{'role': 'system', 'content': DEFAULT_SYSTEM}] + messages -%}
@@ -341,6 +343,7 @@ def keys_of(row: dict, line: str) -> tuple[int, int, int]:
     """Digests of a row, from coarse to fine: of system and first question, of the whole prompt, of all of it."""
     if "text" in row:
         return (digest(plain(row["text"])),) * 2 + (digest(line),)
+    # not the last answer: a question that is asked again is no news, whatever is answered
     prompt = [plain_system(row["system"]), *(plain(turn["content"]) for turn in row["messages"][:-1])]
     first = digest("\0".join(prompt[:2]))
     return first, first if len(prompt) == 2 else digest("\0".join(prompt)), digest(line)
@@ -397,6 +400,7 @@ def mix(sources: list[Source], rows: list[Iterator]) -> Iterator:
     if all(source.weight is None for source in sources):
         yield from itertools.chain(*rows)
         return
+    # by counting, not by drawing: the shares hold after every few rows, and again in the next run
     taken = [0] * len(rows)
     while True:
         turn = min(range(len(rows)), key=lambda i: (taken[i] + 1) / (sources[i].weight or 1))
@@ -413,6 +417,7 @@ def split(rows: Iterable[tuple], fraction: float, seed: int) -> Iterator[tuple]:
     rows at the start, whole prompts are drawn, or whole rows, or pieces of a text."""
     rows = iter(rows)
     head = list(itertools.islice(rows, 300))
+    # a question on both sides would let validation measure memory; where all ask the same one, it cannot tell them apart
     open_rows = [(*keys, digest(line)) for part, keys, line, *_ in head if not part]
     level = next((i for i, keys in enumerate(zip(*open_rows)) if 2 * keys.count(keys[0]) <= len(keys)), None)
     always = None if level is None else open_rows[0][level]
@@ -437,6 +442,8 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
     from transformers import PreTrainedTokenizerFast
 
     if args.train_tokenizer:
+        # Byte-pair encoding: the 256 bytes are tokens, so every text can be written; then the most frequent pair of neighbors
+        # becomes a token as well, and so on to the number asked for. Frequent words end up as one token, rare ones as several.
         bpe, byte_level = Tokenizer(models.BPE()), pre_tokenizers.ByteLevel(add_prefix_space=False)
         bpe.pre_tokenizer, bpe.decoder = byte_level, decoders.ByteLevel()
         size, alphabet = args.train_tokenizer - len(ROLE_TOKENS), byte_level.alphabet()
@@ -445,6 +452,7 @@ def make_tokenizer(args: argparse.Namespace, texts: Iterable[str]) -> Any:
     else:
         bpe = load_bpe(args.tokenizer)
     bpe.post_processor = processors.ByteLevel(trim_offsets=False)  # else some add a token of their own to each text
+    # one id each, found before the text is cut into words
     roles = [AddedToken(token, special=True, normalized=False) for token in (EOS, *ROLE_TOKENS)]
     bpe.add_special_tokens(roles)
     names = dict.fromkeys(("bos_token", "eos_token", "unk_token", "pad_token"), EOS)
@@ -476,6 +484,7 @@ class Encoder:
         if "messages" in row:
             return self.template.render(messages=[{"role": "system", "content": row["system"]}, *row["messages"]])
         text = row["text"]
+        # plain text has no template that would do it
         for token, neutral in self.neutral_forms:
             text = text.replace(token, neutral)
         return text + EOS
@@ -495,6 +504,7 @@ class Encoder:
         """A conversation's ids in pieces (learned, ids): learned is an answer up to and with its `<|endoftext|>`."""
         end = 0
         for _ in range(ids.count(self.assistant)):
+            # no text can hold these two ids, so they are where answers begin and end
             start = ids.index(self.assistant, end) + 1
             yield False, ids[end:start]
             end = ids.index(self.eos, start) + 1
@@ -539,6 +549,7 @@ class Encoder:
                     if '"weight": 0' in line and "messages" in kept:  # marked by the data set: read, not learned
                         answers = (message.get("weight") for message in kept["messages"][1::2])
                         pieces = [(learned and next(answers) != 0, piece) for learned, piece in pieces]
+                    # a label for each id: the id itself where it is learned, so the text of the ids serves for both lists
                     texts = [(learned, len(piece), str(piece)[1:-1]) for learned, piece in pieces]
                     labels = [
                         text if learned else IGNORED_TEXT * (size - 1) + str(IGNORED) for learned, size, text in texts
@@ -584,6 +595,7 @@ def in_batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
 def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
     """(part, keys, row) -> (part, keys, row, tokens, counts) in order, whatever the number of processes; drops are counted."""
     processes = args.num_proc or os.cpu_count() or 1
+    # a process of its own would only cost time where there is but one
     make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
     with make_pool(processes, start_worker, (tokenizer, args)) as pool:
@@ -591,6 +603,7 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
         while (batch := next(batches, None)) or queue:
             if batch:
                 queue.append(pool.apply_async(encode_batch, (batch,)))
+            # results are taken in order, and only so many are waited for as keep the processes busy
             if len(queue) <= 2 * processes and batch:
                 continue
             for (part, keys), line, tokens, counts in queue.popleft().get():
@@ -623,6 +636,7 @@ def data_card(stats: dict[str, Counter], lengths: array, dropped: Counter, seq_l
     percents = (5, 25, 50, 75, 95, 99, 100)
     values = np.percentile(lengths, percents, method="inverted_cdf").astype(int)
     card.append("tokens a row: " + ", ".join(f"{p} % have up to {value}" for p, value in zip(percents, values)))
+    # one very long row would make a single bar of all others: the percentiles above tell what the bars do not
     counts, edges = np.histogram(lengths, bins=10)
     for count, low, high in zip(counts, edges, edges[1:]):
         card.append(f"{low:9.0f} to {high:5.0f} {count:10,} {'#' * -int(-40 * count // counts.max())}")
