@@ -11,7 +11,8 @@ Answers go to standard output, all else to standard error, so that pipes stay cl
 for, 130 interrupted.
 
 Sections 1 to 3 are the lesson: from a folder of weights to an answer on the screen; `main` ends it. Section 4 makes the
-same answers come faster. Sections 5 to 7 read and write files, score a model, and name the flags.
+same answers come faster. Sections 5 to 8 guard against strange folders, read and write files, score a model, and name the
+flags.
 """
 
 from __future__ import annotations
@@ -49,7 +50,7 @@ os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 import torch
 import torch.nn.functional as F
 import transformers
-from safetensors import SafetensorError
+from safetensors import safe_open
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, StaticCache
 from transformers.generation import MinPLogitsWarper, RepetitionPenaltyLogitsProcessor, TopPLogitsWarper
@@ -77,6 +78,7 @@ RANGES: dict[str, tuple[type, float, float]] = {  # of every number: type, lowes
     "seed": (int, 0, 2**63 - 1),
     "batch_size": (int, 1, 10**6),
 }
+GREEDY = {name: default for name, (default, _) in SETTINGS.items()} | {"temperature": 0}
 
 
 class Mistake(argparse.ArgumentTypeError):
@@ -113,49 +115,63 @@ class Chatbot:
     def __init__(self, model_dir: str, device: str, dtype: str, quantize: str | None, compile: bool):
         self.name = model_dir
         self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+        if self.device == "cuda" and not torch.cuda.is_available():
+            raise Mistake("--device cuda: torch finds no such device here; --device cpu computes without it")
         self.load(dtype, quantize)
         self.check()
-        self.prepare(quantize, compile)
+        with reading(Path(model_dir), "config.json", *WEIGHTS):
+            self.prepare(quantize, compile)
 
     def load(self, dtype: str, quantize: str | None) -> None:
-        """Read the folder: tokenizer, weights, and the settings that the model was saved with."""
-        folder = Path(self.name)
-        self.advice = f"train one: python train.py --data_dir data --model_dir {self.name}"
-        if not (folder / "config.json").is_file() or not any(folder.glob("model*.safetensors")):
-            raise Mistake(f"no model in {self.name} (config.json and model.safetensors); {self.advice}")
+        """Read the folder, which may be a stranger's: no network, no pickle, no code of its own, no question."""
+        folder, only_read = Path(self.name), {"local_files_only": True, "trust_remote_code": False}
+        self.advice = f"train one: python train.py --data_dir data --model_dir {quoted(folder)}"
+        n_tensors = look_at(folder, self.advice)
         if quantize and not importlib.util.find_spec("bitsandbytes"):
             raise Mistake("--quantize needs a package: pip install bitsandbytes")
         kind = choose_dtype(dtype, self.device, quantize)
-        # nothing from the network, no pickles, no code that comes with a model: a folder from a stranger is only read
-        options = {"dtype": kind, "use_safetensors": True, "local_files_only": True, "trust_remote_code": False}
+        options = {"dtype": kind, "use_safetensors": True, "attn_implementation": "sdpa"} | only_read
         if quantize:
             how = {"load_in_8bit": True} if quantize == "int8" else {"load_in_4bit": True, "bnb_4bit_quant_type": "nf4"}
             how["bnb_4bit_compute_dtype"] = kind
             options |= {"quantization_config": transformers.BitsAndBytesConfig(**how), "device_map": {"": self.device}}
-        try:
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.name, local_files_only=True)
+        with reading(folder, "config.json"):
+            config = transformers.AutoConfig.from_pretrained(folder, **only_read)
+            if config.num_hidden_layers > n_tensors:  # building so many would take for ever
+                raise ValueError(f"{config.num_hidden_layers} layers are more than the weights have")
+        with reading(folder, *TOKENIZER):
+            self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.name, config=config, **only_read)
+        self.defaults = {}
+        if (folder / "generation_config.json").is_file():
+            with reading(folder, "generation_config.json"):
+                transformers.GenerationConfig.from_pretrained(folder, local_files_only=True)
+                self.defaults = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
+        with reading(folder, "config.json", *WEIGHTS):
             self.model, info = transformers.AutoModelForCausalLM.from_pretrained(
-                self.name, output_loading_info=True, **options
+                self.name, config=config, output_loading_info=True, **options
             )
             self.model = (self.model if quantize else self.model.to(self.device)).eval()
-            saved = folder / "generation_config.json"
-            self.defaults = json.loads(saved.read_text(encoding="utf-8")) if saved.is_file() else {}
-        except (OSError, ValueError, KeyError, RuntimeError, AssertionError, SafetensorError) as error:
-            raise Mistake(f"cannot load {self.name}: {str(error)[:200]}") from None
-        self.missing_weights = sorted(info["missing_keys"])  # transformers would make them up at random
+            see_that_it_is_whole(self.model, info, self.advice)
 
     def check(self) -> None:
-        """Refuse what would answer nonsense: a model with holes, or one that was never taught to chat."""
-        if self.missing_weights:
-            raise Mistake(f"{self.name}: the weights lack {self.missing_weights[0]}; {self.advice}")
-        vocabulary = self.tokenizer.get_vocab()
+        """Refuse what would answer nonsense: a model that was never taught to chat, or whose parts do not fit."""
+        folder, vocabulary = Path(self.name), self.tokenizer.get_vocab()
         if not self.tokenizer.chat_template or not all(role in vocabulary for role in ROLES):
             raise Mistake(
-                f"{self.name} is no chat model: its tokenizer has no chat template or role tokens; {self.advice}"
+                f"{quoted(folder)} is no chat model: its tokenizer has no chat template or role tokens; {self.advice}"
             )
+        with reading(folder, "tokenizer.json", "config.json"):
+            if self.tokenizer.eos_token_id is None or len(self.tokenizer) > self.model.config.vocab_size:
+                raise ValueError("there is no token that ends an answer, or there are more tokens than embeddings")
+        with reading(folder, "chat_template.jinja", "tokenizer_config.json"):
+            turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
+            self.markup = {*self.ids("", turns)}
+            roles = self.tokenizer.convert_tokens_to_ids(list(ROLES[1:]))
+            if not {*roles, self.tokenizer.eos_token_id} <= self.markup:
+                raise ValueError(f"a rendered conversation has no {', '.join(ROLES[1:])} or end token")
 
     def prepare(self, quantize: str | None, compile: bool) -> None:
-        """Look up once what every answer needs, and make the single step fast."""
+        """Look up once what every answer needs, make the single step fast, and see that it works."""
         config, self.n_parameters = self.model.config, self.model.num_parameters()
         self.n_positions, self.end = config.max_position_embeddings, self.tokenizer.eos_token_id
         parameters = inspect.signature(self.model.forward).parameters  # transformers 5.24 renamed it
@@ -172,6 +188,9 @@ class Chatbot:
             pack(self.model)
         self.step = torch.compile(self.model.forward, mode="reduce-overhead") if compile else None
         self.cache: Cache | None = None
+        self.forget()
+        if not list(self.generate(sorted(self.markup), GREEDY | {"max_new_tokens": 1}, torch.Generator())):
+            raise ValueError(f"its {self.n_positions} positions leave no room for an answer")
         self.forget()
 
     @torch.inference_mode()
@@ -486,9 +505,10 @@ def run(args: argparse.Namespace) -> None:
     bot = load(args.model_dir)
     flags = {name: getattr(args, name) for name in SETTINGS} | ({"temperature": 0.0} if args.greedy else {})
     settings = {}
-    for name, (default, _) in SETTINGS.items():  # the first that is given
-        given = [value for value in (flags[name], bot.defaults.get(name), default) if value is not None]
-        settings[name] = parse_setting(name, str(given[0]))
+    with reading(Path(bot.name), "generation_config.json"):
+        for name, (default, _) in SETTINGS.items():  # the first that is given
+            given = [value for value in (flags[name], bot.defaults.get(name), default) if value is not None]
+            settings[name] = number(name, str(given[0]))
     generator = torch.Generator()
     generator.manual_seed(args.seed) if args.seed is not None else generator.seed()
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
@@ -621,11 +641,75 @@ def pack(model: torch.nn.Module) -> None:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 5 Files of conversations
+# 5 A model folder, which may be a stranger's: read whole or refused
+
+
+# what transformers reads from a model folder
+WEIGHTS = ("model.safetensors", "model.safetensors.index.json")
+TOKENIZER = ("tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "added_tokens.json", "vocab.json")
+TEXTS = ("config.json", "generation_config.json", "chat_template.jinja", WEIGHTS[1], *TOKENIZER)
+CONVERT = (
+    "import sys, transformers as t; t.AutoModelForCausalLM.from_pretrained(sys.argv[1]).save_pretrained(sys.argv[1])"
+)
 
 
 @contextlib.contextmanager
-def file_mistakes(name: str) -> Iterator[None]:
+def reading(folder: Path, *names: str) -> Iterator[None]:
+    """Whatever goes wrong inside is one line that names the files it stands in: what a file of a stranger's makes a
+    library raise is in nobody's list."""
+    try:
+        yield
+    except Mistake:
+        raise
+    except Exception as error:
+        there = ", ".join(name for name in names if (folder / name).exists())
+        why = str(error) or type(error).__name__
+        if "ignore_mismatched_sizes" in why:
+            why = "a weight has another shape than config.json says"
+        raise Mistake(f"cannot load {quoted(folder)}: {there}: {' '.join(why.split())[:200]}") from None
+
+
+def look_at(folder: Path, advice: str) -> int:
+    """Refuse, before a library opens it, what is no model and what leads out of JSON, template and safetensors.
+
+    Returns the number of weights.
+    """
+    if not (folder / "config.json").is_file() or not any(folder.glob("model*.safetensors")):
+        pickles = [file.name for file in folder.glob("*.bin")]
+        if pickles:  # a pickle can run code
+            advice = f"{pickles[0]} is a pickle; if you trust it: python -c '{CONVERT}' {quoted(folder)}"
+        raise Mistake(f"no model in {quoted(folder)} (config.json and model.safetensors); {advice}")
+    for name in filter(lambda name: (folder / name).exists(), TEXTS):
+        with reading(folder, name):
+            text = (folder / name).read_bytes().decode("utf-8") if (folder / name).is_file() else ""
+            content = json.loads(text) if name.endswith(".json") else {}
+            if not text or not isinstance(content, dict):
+                raise ValueError("it holds no JSON object")
+            shards = content["weight_map"].values() if name.endswith(".index.json") else ()
+            if not all(shard.endswith(".safetensors") and Path(shard).name == shard for shard in shards):
+                raise ValueError("it names files that are no safetensors of this folder")
+    if (folder / "adapter_config.json").exists():  # transformers would load the model that it names
+        raise Mistake(f"{quoted(folder)} holds an adapter (adapter_config.json); merge it with its model first")
+    with reading(folder, *WEIGHTS):
+        return sum(len(safe_open(file, "pt").keys()) for file in folder.glob("model*.safetensors"))
+
+
+def see_that_it_is_whole(model: torch.nn.Module, info: dict, advice: str) -> None:
+    """Every weight is there and finite. transformers makes up what is missing at random and leaves out what is too much."""
+    for keys, trouble in (("missing_keys", "lacks"), ("unexpected_keys", "should not have")):
+        for name in sorted(info[keys])[:1]:
+            raise ValueError(f"by config.json the model {trouble} {name}; {advice}")
+    for name, weight in model.named_parameters():
+        if weight.is_floating_point() and not weight.sum(dtype=torch.float32).isfinite():
+            raise ValueError(f"not every number of {name} is finite in {weight.dtype}")
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 6 Files of conversations
+
+
+@contextlib.contextmanager
+def file_mistakes(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
