@@ -38,6 +38,7 @@ import platform
 import re
 import shlex
 import sys
+import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -46,6 +47,10 @@ from typing import NoReturn
 
 # Before torch loads: its threads spin while they wait, and beside a busy program a shorter spin is 5x faster.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+try:
+    tempfile.gettempdir()
+except OSError:  # on a full or read-only disk there is none; torch asks for one as it loads, and needs none
+    tempfile.tempdir = os.curdir
 
 import torch
 import torch.nn.functional as F
@@ -58,6 +63,7 @@ from transformers.generation import MinPLogitsWarper, RepetitionPenaltyLogitsPro
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
 DTYPES = {"bf16": torch.bfloat16, "fp16": torch.float16, "fp32": torch.float32}
 BOOTSTRAP_SAMPLES = 1000
+LARGEST_SCORE = 1e30  # of a token; beyond, settings could make it infinite
 
 # name: (default, meaning), for the flags, generation_config.json and /set
 SETTINGS: dict[str, tuple[float, str]] = {
@@ -98,7 +104,7 @@ def say(text: str, color: str = "2", end: str = "\n") -> None:
     print(f"\x1b[{color}m{text}\x1b[0m" if colored else text, end=end, file=sys.stderr, flush=True)
 
 
-def put(text: str, end: str = "\n") -> None:
+def put(text: str = "", end: str = "\n") -> None:
     """Print an answer, or a piece of one; where nobody can read it any more, there is no use in going on."""
     print(text, end=end, flush=True)
     if error := getattr(sys.stdout, "error", None):
@@ -246,7 +252,10 @@ class Chatbot:
             for layer in self.cache.layers:
                 layer.keys, layer.values = layer.keys[:, :, :shared], layer.values[:, :, :shared]
         self.cached_ids = self.cached_ids[:shared]
-        ids, new = list(prompt), prompt[shared:]
+        words, new = (
+            [token for token in prompt if token not in self.markup],
+            prompt[shared:],
+        )  # markup is never repeated
         for _ in range(min(settings["max_new_tokens"], self.n_positions - len(prompt))):
             forward = self.step if self.step and len(new) == 1 else self.model
             inputs = torch.tensor([new], device=self.device)
@@ -256,8 +265,10 @@ class Chatbot:
             with sdpa_kernel(SDPBackend.MATH) if plain else contextlib.nullcontext():
                 logits = forward(inputs, **options).logits[0, -1]
             self.cached_ids += new
-            new = [choose(logits.float().masked_fill(self.banned, -math.inf), ids, settings, generator)]
-            ids += new
+            if not (logits.abs() < LARGEST_SCORE).all():  # as NaN never is
+                raise Mistake(f"the model's scores are no numbers in {self.model.dtype}; try --dtype fp32")
+            new = [choose(logits.float().masked_fill(self.banned, -math.inf), words, settings, generator)]
+            words += new
             self.times.append(time.perf_counter())
             yield new[0]
             if new[0] == self.end:
@@ -279,16 +290,17 @@ class Chatbot:
         yield decoded[shown:]
 
 
-def choose(logits: torch.Tensor, ids: list[int], settings: dict, generator: torch.Generator) -> int:
-    """The next id, given logits (V,) and the ids so far."""
-    if settings["repetition_penalty"] != 1:
-        seen = torch.tensor([ids], device=logits.device)
+def choose(logits: torch.Tensor, words: list[int], settings: dict, generator: torch.Generator) -> int:
+    """The next id, given logits (V,) and the ids of what has been said so far, markup left out."""
+    if settings["repetition_penalty"] != 1 and words:
+        seen = torch.tensor([words], device=logits.device)
         logits = RepetitionPenaltyLogitsProcessor(settings["repetition_penalty"])(seen, logits[None])[0]
     if settings["temperature"] == 0:
         return int(logits.argmax())
     # The shortlist first: to sort 50 tokens instead of 50,000 saves milliseconds at every step.
     scores, tokens = logits.topk(min(settings["top_k"] or len(logits), len(logits)))
-    scores = scores[None].cpu() / settings["temperature"]
+    # the best one's score is 0 now, so that no temperature, however low, makes it infinite
+    scores = (scores - scores[0])[None].cpu() / max(settings["temperature"], 1e-6)
     for name, warper in (("top_p", TopPLogitsWarper), ("min_p", MinPLogitsWarper)):
         if settings[name] != {"top_p": 1, "min_p": 0}[name]:
             scores = warper(settings[name])(None, scores)
@@ -311,8 +323,8 @@ class Chat:
         """Stream the answer to standard output; question and answer, or what there is of it, join the conversation."""
         question, limit = {"role": "user", "content": clean(text)}, self.settings["max_new_tokens"]
         ids, kept, note = self.bot.fit(self.system, [*self.turns[self.forgotten :], question], limit)
-        self.turns.append(kept[-1])
-        self.forgotten, pieces = len(self.turns) - len(kept), []
+        pieces: list[str] = []
+        show = functools.partial(print, flush=True) if self.interactive else put
         if note:
             say(note)
         if self.interactive:
@@ -320,18 +332,29 @@ class Chat:
         try:
             for piece in self.bot.text(self.bot.generate(ids, self.settings, self.generator)):
                 pieces.append(piece)
-                put(visible(piece), end="")
+                show(visible(piece), end="")
         except KeyboardInterrupt:
             if not self.interactive:
                 raise
             say(" [stopped]", end="")
-        self.turns.append({"role": "assistant", "content": "".join(pieces)})
-        put("")
+        self.forgotten = len(self.turns) + 1 - len(kept)
+        self.turns = [*self.turns, kept[-1], {"role": "assistant", "content": "".join(pieces)}]
+        show()
         start, *times = self.bot.times
         if self.interactive and len(times) > 1:
             speed = (len(times) - 1) / (times[-1] - times[0])
             used = f"{len(ids) + len(times):,}/{self.bot.n_positions:,} tokens"
             say(f"[{used}, {speed:.1f} tokens/s, the first after {times[0] - start:.2f} s]")
+
+    def ask_again(self, text: str = "") -> None:
+        """In the place of the last question, or the same once more; where that is not answered, all stays as it was."""
+        before = self.turns, self.forgotten
+        question = self.take_back()
+        try:
+            self.ask(text or question)
+        except BaseException:
+            self.turns, self.forgotten = before
+            raise
 
     def reset(self, _: str) -> None:
         self.turns, self.forgotten = [], 0
@@ -340,17 +363,15 @@ class Chat:
     def take_back(self) -> str:
         if not self.turns:
             raise Mistake("nothing has been said yet")
-        question = self.turns[-2]["content"]
-        del self.turns[-2:]
+        question, self.turns = self.turns[-2]["content"], self.turns[:-2]
         self.forgotten = min(self.forgotten, len(self.turns))
         return question
 
     def edit(self, text: str) -> None:
-        question = self.take_back()
         if text:
-            self.ask(text)
+            self.ask_again(text)
         else:
-            self.draft = question
+            self.draft = self.take_back()
 
     def set_system(self, text: str) -> None:
         self.system = "" if text == '""' else clean(text) or self.bot.system
@@ -364,7 +385,7 @@ class Chat:
         say(f"{name} = {self.settings[name]}")
 
     def show(self, _: str) -> None:
-        say(f"{self.bot.name}: " + ", ".join(f"{name}={value}" for name, value in self.settings.items()))
+        say(f"{quoted(self.bot.name)}: " + ", ".join(f"{name}={value}" for name, value in self.settings.items()))
         for turn in [{"role": "system", "content": self.system}, *self.turns]:
             say(f"{turn['role']}: {turn['content']}")
 
@@ -403,7 +424,7 @@ class Chat:
 
 COMMANDS: dict[str, tuple[Callable[[Chat, str], object], str, str]] = {
     "/reset": (Chat.reset, "", "begin a new conversation"),
-    "/retry": (lambda chat, _: chat.ask(chat.take_back()), "", "answer the last question again"),
+    "/retry": (lambda chat, _: chat.ask_again(), "", "answer the last question again"),
     "/undo": (lambda chat, _: say(f"taken back: {chat.take_back()}"), "", "take back the last question and its answer"),
     "/edit": (Chat.edit, "[TEXT]", "change the last question and ask it again"),
     "/system": (Chat.set_system, "[TEXT]", 'change the system prompt; "" for none, nothing for the model\'s own'),
@@ -422,14 +443,23 @@ def terminal_reader(chat: Chat) -> Callable[[], str]:
     from prompt_toolkit import ANSI, PromptSession, completion, history, key_binding, output, shortcuts
 
     class History(history.FileHistory):
-        def store_string(self, string: str) -> None:
-            super().store_string(clean(string))
+        """What was typed, as long as the file can be read and written; the chat goes on without."""
 
-    past, state = None, Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "chatbot"
-    with contextlib.suppress(OSError):  # in a home that cannot be written, the history ends with the session
+        def load_history_strings(self) -> Iterable[str]:
+            with contextlib.suppress(OSError):
+                return list(super().load_history_strings())
+            return []
+
+        def store_string(self, string: str) -> None:
+            with contextlib.suppress(OSError):
+                super().store_string(clean(string))
+
+    past = None
+    with contextlib.suppress(OSError, RuntimeError):  # no home, or one that cannot be written
+        state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "chatbot"
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         (state / "history").touch(mode=0o600)
-        past = History(str(state / "history"))
+        past = History(str(state / "history")) if (state / "history").is_file() else None
     keys = key_binding.KeyBindings()
 
     @keys.add("enter")
@@ -461,6 +491,8 @@ def terminal_reader(chat: Chat) -> Callable[[], str]:
             if session.default_buffer.text:
                 return ""  # as in a shell, the line is given up
             raise
+        except OSError:  # the terminal is gone
+            raise EOFError from None
 
     return read
 
@@ -482,7 +514,7 @@ def converse(chat: Chat, read: Callable[[], str]) -> None:
                 chat.ask(line)
         except (EOFError, StopIteration):
             return
-        except Mistake as mistake:
+        except (Mistake, torch.OutOfMemoryError) as mistake:
             if not chat.interactive:
                 raise
             say(str(mistake), "31")
@@ -535,18 +567,22 @@ def run(args: argparse.Namespace) -> None:
 
 def main(argv: list[str] | None = None) -> None:
     guard_streams()
-    args = build_parser().parse_args(argv)
-    warnings.simplefilter("ignore")
-    transformers.utils.logging.set_verbosity_error()
-    transformers.utils.logging.disable_progress_bar()
-    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says a line for every layer and token
-    sys.stdout.reconfigure(encoding="utf-8")
     try:
+        args = build_parser().parse_args(argv)
+        warnings.simplefilter("ignore")
+        transformers.utils.logging.set_verbosity_error()
+        transformers.utils.logging.disable_progress_bar()
+        logging.getLogger("bitsandbytes").setLevel(logging.ERROR)  # it says a line for every layer and token
+        sys.stdout.reconfigure(encoding="utf-8")
         run(args)
+        if sys.stdout.error:
+            raise sys.stdout.error
     except Mistake as mistake:
         fail(str(mistake))
     except KeyboardInterrupt:
         raise SystemExit(130) from None
+    except torch.OutOfMemoryError:
+        fail("the GPU's memory is full; try a smaller --batch_size, --quantize int8 or --device cpu")
     except OSError as error:
         if error is not sys.stdout.error:
             raise
