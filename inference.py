@@ -25,6 +25,7 @@ if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a w
 
 import argparse
 import atexit
+import codecs
 import contextlib
 import difflib
 import functools
@@ -317,7 +318,8 @@ class Chat:
     def __init__(self, bot: Chatbot, settings: dict, system: str, generator: torch.Generator, interactive: bool):
         self.bot, self.settings, self.system, self.generator = bot, settings, system, generator
         self.interactive, self.turns, self.forgotten = interactive, [], 0  # the first turns that no longer fit
-        self.draft = self.file = ""  # what the next prompt begins with; where /save has written
+        self.draft = ""  # what the next prompt begins with
+        self.file: Path | None = None  # what /save has written or /load has read, and may write again
 
     def ask(self, text: str) -> None:
         """Stream the answer to standard output; question and answer, or what there is of it, join the conversation."""
@@ -398,19 +400,26 @@ class Chat:
     def save(self, name: str) -> None:
         if not name or not self.turns:
             raise Mistake("nothing to save yet" if name else "/save takes a file name")
-        with file_mistakes(name):
-            if Path(name).exists() and name != self.file:
-                raise Mistake(f"{name} exists; choose another name")
-            write_lines(Path(name), [row_line(self.system, self.turns)])
-        self.file = name
-        say(f"saved {len(self.turns)} messages in {name}")
+        path = typed_path(name)
+        with file_mistakes(path):
+            if os.path.lexists(path) and path != self.file:
+                raise Mistake(f"{quoted(path)} exists; choose another name")
+            write_lines(path, [json_line({"system": self.system, "messages": self.turns})])
+        self.file = path
+        say(f"saved {len(self.turns)} messages in {quoted(path)}")
 
     def load(self, name: str) -> None:
-        rows = list(read_rows(name, self.bot.system))
+        if not name:
+            raise Mistake("/load takes a file name")
+        path = typed_path(name)
+        with file_mistakes(path):
+            if path.exists() and not path.is_file():
+                raise Mistake(f"{quoted(path)} is no file")
+        rows = [read_row(*row, self.bot.system) for row in itertools.islice(rows_in(path), 2)]
         if len(rows) != 1 or rows[0] is None or rows[0][1][-1]["role"] != "assistant":
-            raise Mistake(f"{name} holds no single conversation that ends with an answer, as /save writes it")
-        (self.system, self.turns), self.forgotten, self.file = rows[0], 0, name
-        say(f"{len(self.turns)} messages from {name}")
+            raise Mistake(f"{quoted(path)} holds no single conversation that ends with an answer, as /save writes it")
+        (self.system, self.turns), self.forgotten, self.file = rows[0], 0, path
+        say(f"{len(self.turns)} messages from {quoted(path)}")
 
     def help(self, _: str) -> None:
         for name, (_, argument, meaning) in COMMANDS.items():
@@ -532,6 +541,7 @@ def converse(chat: Chat, read: Callable[[], str]) -> None:
 
 
 def run(args: argparse.Namespace) -> None:
+    look_for_contradictions(args)
     how = {name: getattr(args, name) for name in ("device", "dtype", "quantize", "compile")}
     load = functools.partial(Chatbot, **how)
     bot = load(args.model_dir)
@@ -546,22 +556,18 @@ def run(args: argparse.Namespace) -> None:
     interactive = sys.stdin.isatty() and sys.stderr.isatty() and args.prompt is None and not args.jsonl
     chat = Chat(bot, settings, bot.system if args.system is None else clean(args.system), generator, interactive)
     if args.prompts_file:
-        rows = list(read_rows(args.prompts_file, chat.system))
-        texts, rows = rows.count(None), [row for row in rows if row]
-        if not rows:
-            raise Mistake(f"{args.prompts_file} holds no conversation; prep_data.py makes data/val.jsonl")
-        if texts:
-            say(f"{texts:,} rows of plain text are skipped")
-        bots = [bot, *([load(args.compare)] if args.compare else [])]
-        out = Path(args.out or Path(args.model_dir) / f"answers-{Path(args.prompts_file).stem}.jsonl")
-        score_sheet(bots, rows, settings["max_new_tokens"], args.batch_size, out, args.prompts_file)
+        bots, source = [bot, *([load(args.compare)] if args.compare else [])], Path(args.prompts_file)
+        out = Path(args.out or Path(args.model_dir) / f"answers-{source.stem}.jsonl")
+        score_sheet(bots, source, chat.system, settings["max_new_tokens"], args.batch_size, out)
     elif args.prompt is not None:
         chat.ask(args.prompt)
     elif interactive:
-        say(f"{bot.name}: {bot.n_parameters:,} parameters, {bot.model.dtype}, {bot.device}. /help lists the commands.")
+        say(
+            f"{quoted(bot.name)}: {bot.n_parameters:,} parameters, {bot.model.dtype}, {bot.device}. /help lists the commands."
+        )
         converse(chat, terminal_reader(chat))
     else:
-        sys.stdin.reconfigure(encoding="utf-8", errors="replace")
+        sys.stdin.reconfigure(encoding="utf-8-sig", errors="replace")  # a byte order mark is no text
         answer_rows(chat) if args.jsonl else converse(chat, lambda: next(sys.stdin))
 
 
@@ -749,68 +755,97 @@ def file_mistakes(path: Path) -> Iterator[None]:
     try:
         yield
     except (OSError, ValueError) as error:
-        raise Mistake(f"{name}: {getattr(error, 'strerror', None) or error}") from None
+        raise Mistake(f"{quoted(path)}: {getattr(error, 'strerror', None) or error}") from None
+
+
+def typed_path(text: str) -> Path:
+    """A path as it was typed after a command, or as `quoted` shows it."""
+    with contextlib.suppress(ValueError):
+        text = shlex.split(text)[0] if text[:1] in ("'", '"') else text
+    return Path(text)
 
 
 def write_lines(path: Path, lines: Iterable[str]) -> None:
-    """Write under a temporary name, flush and rename: nobody sees half a file."""
-    temporary = path.with_name(path.name + ".tmp")
-    with file_mistakes(str(path)):
-        with open(temporary, "w", encoding="utf-8") as file:
-            file.writelines(line + "\n" for line in lines)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-
-
-def row_line(system: str, turns: list[dict]) -> str:
-    return json.dumps({"system": system, "messages": turns}, ensure_ascii=False)
-
-
-def read_rows(source: str | Iterable[str], system: str) -> Iterator[tuple[str, list[dict]] | None]:
-    """(system prompt, turns) of each conversation in a file or in lines, None for a row of plain text."""
-    name, lines = "standard input", source
-    if isinstance(source, str):
-        with file_mistakes(source):
-            name, data = source, Path(source).read_bytes()
-            encoding = "utf-16" if data[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8"
-            lines = data.decode(encoding, "replace").split("\n")
-    for number, line in enumerate(lines, 1):
-        line = line.lstrip("\ufeff")  # the mark that Windows puts at the beginning of a file
-        if not line.strip():
-            continue
+    """Write under a name that nobody else has, flush and rename: nobody sees half a file, nor loses one of his own."""
+    path = Path(os.path.realpath(path))  # what a link points to is replaced, not the link
+    with file_mistakes(path):
+        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:50]}.", suffix=".tmp")
         try:
-            row = json.loads(line)
-            if "messages" not in row and isinstance(row["text"], str):
-                yield None
-                continue
-            turns = [{"role": turn["role"], "content": clean(turn["content"])} for turn in row["messages"]]
-            first = {"role": "system", "content": clean(row.get("system", system))}
-            system_turn = turns.pop(0) if turns and turns[0]["role"] == "system" else first
-            if not turns or any(turn["role"] != ("user", "assistant")[i % 2] for i, turn in enumerate(turns)):
-                raise ValueError
-        except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            wanted = '{"messages": [{"role": "user", "content": "..."}, ...]}, user and assistant in turn'
-            raise Mistake(
-                f"{name}, line {number} is no conversation: {wanted}; prep_data.py writes such rows"
-            ) from None
-        yield system_turn["content"], turns
+            with open(handle, "w", encoding="utf-8") as file:
+                file.writelines(line + "\n" for line in lines)
+                file.flush()
+                os.fsync(file.fileno())
+            os.umask(mask := os.umask(0))
+            os.chmod(temporary, 0o666 & ~mask)  # mkstemp makes it private
+            os.replace(temporary, path)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
+
+
+def json_line(content: dict) -> str:
+    """One line of JSON in which what could steer a terminal is an escape, as JSON allows."""
+    return json.dumps(content, ensure_ascii=False).translate({code: f"\\u{code:04x}" for code in VISIBLE})
+
+
+def rows_in(source: Path | Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(where it stands, line) of each line that is not empty; a byte order mark, of UTF-16 as well, is no text."""
+    name, lines = "standard input", source
+    if isinstance(source, Path):
+        name = quoted(source)
+        with file_mistakes(source):
+            data = source.read_bytes()
+            kind = "utf-16" if data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) else "utf-8-sig"
+            lines = data.decode(kind, errors="replace").split("\n")
+    yield from ((f"{name}, line {number}", line) for number, line in enumerate(lines, 1) if line.strip())
+
+
+def read_row(where: str, line: str, system: str) -> tuple[str, list[dict]] | None:
+    """(system prompt, turns) of a line, None for a row of plain text; `system` where the row has none."""
+    try:
+        row = json.loads(line)
+        if "messages" not in row and isinstance(row["text"], str):
+            return None
+        turns = [{"role": turn["role"], "content": clean(turn["content"])} for turn in row["messages"]]
+        first = {"role": "system", "content": clean(row.get("system", system))}
+        system_turn = turns.pop(0) if turns and turns[0]["role"] == "system" else first
+        if not turns or any(turn["role"] != ("user", "assistant")[i % 2] for i, turn in enumerate(turns)):
+            raise ValueError
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
+        wanted = '{"messages": [{"role": "user", "content": "..."}, ...]}, user and assistant in turn'
+        raise Mistake(f"{where} is no conversation: {wanted}; prep_data.py writes such rows") from None
+    return system_turn["content"], turns
+
+
+def report(where: str, mistake: Mistake) -> None:
+    """Say what is wrong with one row, as the last line of a program would; the next row has its turn."""
+    with contextlib.suppress(SystemExit):
+        fail(str(mistake) if where in str(mistake) else f"{where}: {mistake}")
 
 
 def answer_rows(chat: Chat) -> None:
     """--jsonl: each row of standard input is a conversation that waits for its answer; the row goes out with it."""
-    for row in read_rows(sys.stdin, chat.system):
-        if row is None or row[1][-1]["role"] != "user":
-            raise Mistake("--jsonl answers rows that end with a user message; --prompts_file takes complete ones")
-        ids, _, note = chat.bot.fit(*row, chat.settings["max_new_tokens"])
-        answer = "".join(chat.bot.text(chat.bot.generate(ids, chat.settings, chat.generator)))
-        put(row_line(row[0], [*row[1], {"role": "assistant", "content": answer}]))
+    failed = 0
+    for where, line in rows_in(sys.stdin):
+        try:
+            row = read_row(where, line, chat.system)
+            if row is None or row[1][-1]["role"] != "user":
+                raise Mistake("--jsonl answers rows that end with a user message; --prompts_file takes complete ones")
+            system, turns = row
+            ids, _, note = chat.bot.fit(system, turns, chat.settings["max_new_tokens"])
+            answer = "".join(chat.bot.text(chat.bot.generate(ids, chat.settings, chat.generator)))
+        except Mistake as mistake:
+            report(where, mistake)
+            failed += 1
+            continue
+        put(json_line({"system": system, "messages": [*turns, {"role": "assistant", "content": answer}]}))
         if note:
-            say(note)
+            say(f"{where}: {note}")
+    if failed:
+        raise SystemExit(2)
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 6 The score sheet
+# 7 The score sheet
 
 
 # label, name in the JSON, what is summed, over what, from their ratio to the number, how it is shown
@@ -838,6 +873,8 @@ def answer_all(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int, batc
             options = {bot.cache_argument: cache, "use_cache": True, "logits_to_keep": 1}
             positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
             logits = bot.model(ids, attention_mask=mask, position_ids=positions, **options).logits[:, -1]
+            if not (logits.abs() < LARGEST_SCORE).all():
+                raise Mistake(f"{bot.name}: scores are no numbers in {bot.model.dtype}; try --dtype fp32")
             ids = logits.float().masked_fill(bot.banned, -math.inf).argmax(-1, keepdim=True)
             for i, token in zip(alive, ids[:, 0].tolist()):
                 answers[i].append(token)
@@ -853,15 +890,42 @@ def answer_all(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int, batc
     return answers
 
 
+def read_questions(bots: list[Chatbot], source: Path, system: str, max_new_tokens: int):
+    """(records, prompts, failed): a record a conversation, each model's prompts for them, and how many rows cannot be
+    asked, which is said."""
+    records: list[dict] = []
+    prompts: list[list[list[int]]] = [[] for _ in bots]
+    failed: list[tuple[str, Mistake]] = []
+    texts = 0
+    for where, line in rows_in(source):
+        try:
+            row = read_row(where, line, system)
+            if row is None:
+                texts += 1
+                continue
+            questions = row[1][: len(row[1]) - (row[1][-1]["role"] == "assistant")]
+            reference = row[1][-1]["content"] if len(questions) < len(row[1]) else None
+            for known, ids in zip(prompts, [bot.fit(row[0], questions, max_new_tokens)[0] for bot in bots]):
+                known.append(ids)
+            records.append({"system": row[0], "messages": questions, "reference": reference})
+        except Mistake as mistake:
+            failed.append((where, mistake))
+    if not records and failed:  # another kind of file: its first line says it
+        report(*failed[0])
+        raise SystemExit(2)
+    if not records:
+        raise Mistake(f"{quoted(source)} holds no conversation; prep_data.py makes data/val.jsonl")
+    for where, mistake in failed:
+        report(where, mistake)
+    if texts:
+        say(f"{texts:,} rows of plain text are skipped")
+    return records, prompts, len(failed)
+
+
 @torch.inference_mode()
-def score(bot: Chatbot, rows: list, max_new_tokens: int, batch_size: int) -> list[dict]:
-    """Answer each row's last question. A record a row: the texts, and the counts that METRICS sums."""
-    records, prompts = [], []
-    for system, turns in rows:
-        questions = turns[: len(turns) - (turns[-1]["role"] == "assistant")]
-        reference = turns[-1]["content"] if len(questions) < len(turns) else None
-        prompts.append(bot.fit(system, questions, max_new_tokens)[0])
-        records.append({"system": system, "messages": questions, "reference": reference})
+def score(bot: Chatbot, questions: list[dict], prompts: list[list[int]], max_new_tokens: int, batch_size: int) -> list:
+    """Answer each question. A record for each: the texts, and the counts that METRICS sums."""
+    records = [dict(question) for question in questions]
     for record, prompt, ids in zip(records, prompts, answer_all(bot, prompts, max_new_tokens, batch_size)):
         answer, reference, stopped = "".join(bot.text(ids)), record["reference"], ids[-1] == bot.end
         words = answer.split()
@@ -893,12 +957,36 @@ def bootstrap(records: list[dict], over: str, under: str, finish: Callable[[floa
     return torch.tensor([finish((a / b).item()) if b else math.nan for a, b in sums], dtype=torch.float64)
 
 
-def score_sheet(bots: list[Chatbot], rows: list, max_new_tokens: int, batch_size: int, out: Path, source: str) -> None:
+def may_replace(path: Path, whole: bool, *keys: str) -> None:
+    """Refuse, before any work is done, a path that cannot be written or that holds something else than an older `path`:
+    JSON with these keys, in the whole file or in its first line."""
+    with file_mistakes(path):
+        if not os.access(path.parent, os.W_OK):
+            raise Mistake(f"{quoted(path.parent)} is no folder that can be written; make it, or choose another --out")
+        if os.path.lexists(path):
+            found = None
+            with contextlib.suppress(ValueError, IsADirectoryError):
+                text = path.read_text(encoding="utf-8") if path.is_file() else ""
+                found = json.loads(text if whole else text.partition("\n")[0])
+            if not isinstance(found, dict) or not {*keys} <= {*found}:
+                raise Mistake(f"{quoted(path)} exists and is not from a score sheet; choose another --out")
+
+
+def score_sheet(
+    bots: list[Chatbot], source: Path, system: str, max_new_tokens: int, batch_size: int, out: Path
+) -> None:
     """Write the answers and the numbers, print the numbers: a column for each model, then the difference."""
-    columns = [score(bot, rows, max_new_tokens, batch_size) for bot in bots]
+    out_numbers = out.with_suffix(".score.json")
+    may_replace(out, False, "messages", "answer")
+    may_replace(out_numbers, True, "prompts_file", "scores")
+    questions, prompts, failed = read_questions(bots, source, system, max_new_tokens)
+    columns = [score(bot, questions, ids, max_new_tokens, batch_size) for bot, ids in zip(bots, prompts)]
     sheets: list[dict] = [{"model_dir": bot.name, "scores": {}} for bot in bots]
-    print(f"{source}: {len(rows):,} conversations, last question answered greedily, 95 % bootstrap intervals")
-    print(" " * 21 + "".join(f"{bot.name[-28:]:<30}" for bot in bots) + "difference" * (len(bots) - 1))
+    print(
+        f"{quoted(source)}: {len(questions):,} conversations, last question answered greedily, 95 % bootstrap intervals"
+    )
+    names = "".join(f"{visible(bot.name)[-28:]:<30}" for bot in bots)
+    print(" " * 21 + names + "difference" * (len(bots) - 1))
     for label, name, over, under, finish, form in METRICS:
         values = [bootstrap(records, over, under, finish) for records in columns]
         if values[0].isnan().all():  # no row has a reference
@@ -911,15 +999,30 @@ def score_sheet(bots: list[Chatbot], rows: list, max_new_tokens: int, batch_size
         print(line.rstrip())
     for record, other in zip(columns[0], columns[-1] if len(bots) > 1 else []):
         record["compare"] = {key: other[key] for key in ("answer", "exact_match", "stopped")}
-    write_lines(out, (json.dumps(record, ensure_ascii=False) for record in columns[0]))
-    numbers = {"prompts_file": source, "conversations": len(rows), **sheets[0], "compare": sheets[1:]}
-    write_lines(out.with_suffix(".score.json"), [json.dumps(numbers, indent=1)])
-    say(f"answers: {out}; numbers: {out.with_suffix('.score.json')}")
-    say(f"Chat with it: python inference.py --model_dir {bots[0].name}")
+    write_lines(out, map(json_line, columns[0]))
+    numbers = {"prompts_file": str(source), "conversations": len(questions), **sheets[0], "compare": sheets[1:]}
+    write_lines(out_numbers, [json.dumps(numbers, indent=1)])
+    say(f"answers: {quoted(out)}; numbers: {quoted(out_numbers)}")
+    say(f"Chat with it: python inference.py --model_dir {quoted(bots[0].name)}")
+    if failed:
+        raise SystemExit(2)
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 7 The command line
+# 8 The command line
+
+
+def look_for_contradictions(args: argparse.Namespace) -> None:
+    """A word on what has no effect beside the rest of the command line; what cannot be meant is refused."""
+    for name in ("out", "compare"):
+        if getattr(args, name) and not args.prompts_file:
+            raise Mistake(f"--{name} belongs to the score sheet; name its questions with --prompts_file FILE")
+    if args.prompts_file or args.greedy or args.temperature == 0:
+        idle = ["top_k", "top_p", "min_p", *["temperature"] * bool(args.temperature)]
+        idle += ["repetition_penalty"] if args.prompts_file else []
+        given = [f"--{name}" for name in idle if getattr(args, name) is not None]
+        if given:
+            say(f"always the likeliest token: {', '.join(given)} without effect")
 
 
 def parse_setting(name: str, text: str) -> float:
@@ -949,10 +1052,11 @@ def build_parser() -> OneLineParser:
     add("--greedy", action="store_true", help="the same as --temperature 0")
     add("--seed", help="makes a run repeatable (default: different answers each time)")
     add("--system", help="system prompt (default: the one that the model was trained with)")
-    add = parser.add_argument_group("scripts").add_argument
-    add("--prompt", help="answer this question and leave; a pipe works as well: a line a question, one conversation")
-    add("--jsonl", action="store_true", help='answer rows {"messages": [...]} from standard input, each on its own')
-    add("--prompts_file", help="answer each row's last question greedily, as data/val.jsonl, and print the score sheet")
+    scripts = parser.add_argument_group("scripts")
+    add, way = scripts.add_argument, scripts.add_mutually_exclusive_group().add_argument
+    way("--prompt", help="answer this question and leave; a pipe works as well: a line a question, one conversation")
+    way("--jsonl", action="store_true", help='answer rows {"messages": [...]} from standard input, each on its own')
+    way("--prompts_file", help="answer each row's last question greedily, as data/val.jsonl, and print the score sheet")
     add("--out", help="where the answers go (default: MODEL_DIR/answers-NAME.jsonl, numbers in .score.json beside it)")
     add("--compare", metavar="MODEL_DIR", help="a second model for the score sheet")
     add("--batch_size", default=64, help="questions at a time; fewer save memory")

@@ -127,7 +127,7 @@ def bot(bot_dir) -> inference.Chatbot:
 
 
 def settings(**changes) -> dict:
-    return {**{name: SETTING[0] for name, SETTING in inference.SETTINGS.items()}, "temperature": 0, **changes}
+    return {**inference.GREEDY, **changes}
 
 
 def new_chat(bot, interactive: bool = False, system: str = "Be brief.", **changes) -> inference.Chat:
@@ -162,7 +162,7 @@ def test_the_prompt_of_every_turn_of_the_bundled_conversations_begins_its_traini
         )
         assert len(plain) == len(tokenized) > 100
         for system, turns, trained in (
-            (*next(inference.read_rows([text], "")), json.loads(ids)) for text, ids in zip(plain[::6], tokenized[::6])
+            (*inference.read_row("", text, ""), json.loads(ids)) for text, ids in zip(plain[::6], tokenized[::6])
         ):
             for end in range(1, len(turns), 2):
                 prompt, _, note = bot.fit(system, turns[:end], 64)
@@ -483,20 +483,26 @@ def test_a_closed_pipe_and_ctrl_c_end_quietly(bot_dir, tmp_path):
         ),
         (["--model_dir", "{tmp}/plain", "--prompt", "Hi"], "{tmp}/plain is no chat model"),
         (["--model_dir", "{tmp}/broken", "--prompt", "Hi"], "cannot load {tmp}/broken"),
-        (["--model_dir", "{tmp}/lacking", "--prompt", "Hi"], "the weights lack "),
+        (
+            ["--model_dir", "{tmp}/lacking", "--prompt", "Hi"],
+            "cannot load {tmp}/lacking: config.json, model.safetensors: by config.json the model lacks ",
+        ),
         (["--prompt", "Hi"], "the following arguments are required: --model_dir"),
         (["--model_dir", "{bot}", "--temperature", "-1"], "temperature is a number from 0 to 100, not '-1'"),
         (["--model_dir", "{bot}", "--top_p", "nan"], "top_p is a number from 0.001 to 1"),
         (["--model_dir", "{bot}", "--max_new_tokens", "1.5"], "max_new_tokens is a whole number from 1"),
         (["--model_dir", "{bot}", "--quantize", "int3"], "invalid choice: 'int3'"),
-        (["--model_dir", "{bot}", "--device", "cuda", "--prompt", "Hi"], "cannot load {bot}"),
+        (["--model_dir", "{bot}", "--device", "cuda", "--prompt", "Hi"], "--device cuda: torch finds no such"),
         (["--model_dir", "{bot}", "--batch_size", "0"], "batch_size is a whole number from 1"),
         (["--model_dir", "{bot}", "--prompts_file", "{tmp}/none.jsonl"], "{tmp}/none.jsonl: No such file"),
-        (["--model_dir", "{bot}", "--prompts_file", "{tmp}/bad.jsonl"], "{tmp}/bad.jsonl, line 2 is no conversation"),
+        (["--model_dir", "{bot}", "--prompts_file", "{tmp}/bad.jsonl"], "{tmp}/bad.jsonl, line 1 is no conversation: "),
         (["--model_dir", "{bot}", "--prompts_file", "{tmp}/text.jsonl"], "{tmp}/text.jsonl holds no conversation"),
-        (["--model_dir", "{bot}", "--prompts_file", "{tmp}/good.jsonl", "--out", "{tmp}/no/where"], "No such file"),
+        (
+            ["--model_dir", "{bot}", "--prompts_file", "{tmp}/good.jsonl", "--out", "{tmp}/no/where"],
+            "{tmp}/no is no folder",
+        ),
         (["--model_dir", "{bot}", "--prompts_file", "{tmp}/good.jsonl", "--compare", "{tmp}/none"], "no model in"),
-        (["--model_dir", "{bot}", "--jsonl"], "standard input, line 1 is no conversation"),
+        (["--model_dir", "{bot}", "--jsonl"], "standard input, line 1 is no conversation: "),
         (["--model_dir", "{bot}"], "unknown command /retri; did you mean /retry"),
     ],
 )
@@ -509,7 +515,7 @@ def test_mistakes_are_one_line_that_says_what_to_do(argv, words, bot_dir, tmp_pa
     (lacking / "config.json").write_text((bot_dir / "config.json").read_text().replace('"n_layer": 2', '"n_layer": 3'))
     write_jsonl(tmp_path / "text.jsonl", [{"text": "plain"}])
     write_jsonl(tmp_path / "good.jsonl", [row("Hi", "Hello! 😀")])
-    write_jsonl(tmp_path / "bad.jsonl", [row("Hi", "Hello"), {"messages": [{"role": "assistant", "content": "?"}]}])
+    write_jsonl(tmp_path / "bad.jsonl", [{"messages": [{"role": "assistant", "content": "?"}]}])
     pipe(monkeypatch, "/retri\n")
     names = {"tmp": str(tmp_path), "bot": str(bot_dir)}
     line = mistake(capsys, inference.main, [arg.format(**names) for arg in argv])
