@@ -210,17 +210,18 @@ def load_hub(source: Source, args: argparse.Namespace, held_out: bool) -> None:
 
 def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
     """(place, row) of all rows of a part, the place being file:line; a Drop stands for a malformed row."""
-    paths = source.parts[part]
-    if not isinstance(paths, list):
-        for batch in paths.iter(batch_size=1000):
-            yield from ((source.name, dict(zip(batch, values))) for values in zip(*batch.values()))
-        return
-    for path, shown in zip(paths, map(quoted, paths)):
+    places = source.parts[part] if isinstance(source.parts[part], list) else [source.parts[part]]
+    for place in places:
+        shown = quoted(place if isinstance(place, Path) else source.name)
         try:
-            for line, row in read_file(path, source.notes, alone=len(paths) == 1):
-                yield f"{shown}:{line}", row
-        except Exception as error:  # whatever the readers of all kinds of files raise
-            fail(f"{shown}: cannot be read: {reason(error)}; mend the file or leave it out")
+            if isinstance(place, Path):
+                for line, row in read_file(place, source.notes, alone=len(places) == 1):
+                    yield f"{shown}:{line}", row
+            else:
+                for batch in place.iter(batch_size=1000):
+                    yield from ((shown, dict(zip(batch, values))) for values in zip(*batch.values()))
+        except Exception as error:  # whatever the readers of all kinds of files and the network raise
+            fail(f"{shown}: cannot be read: {reason(error)}; mend it or leave it out")
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -2451,7 +2452,7 @@ def build_parser() -> OneLineParser:
     add("--val_dataset", metavar="NAME_OR_PATH", help="validation data (default: the validation files or split that --dataset has, else a part of it)")
     add("--val_fraction", default=0.02, help="share held out when there is no validation data, 0 to 1")
     add("--config", help="configuration of a hub data set that has several (default: its only one)")
-    add("--split", help="split of a hub data set to train on (default: its train split)")
+    add("--split", help="split of a hub data set or a folder to train on (default: its train split)")
     add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
     add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk; needs --max_rows or --max_tokens")
     add("--max_rows", help="stop after this many clean rows of --dataset (default: all)")
