@@ -117,7 +117,11 @@ def put(text: str = "", end: str = "\n") -> None:
 
 
 class Chatbot:
-    """A model, its tokenizer, and a cache of the keys and values of the ids that it has read."""
+    """A model, its tokenizer, and a cache of the keys and values of the ids that it has read.
+
+    An id is a token, a word or a piece of one, by its number. To say what comes next, each layer looks back at all ids so
+    far, by a key and a value of each. Kept, they need not be made again: a token more costs the work of one.
+    """
 
     def __init__(self, model_dir: str, device: str, dtype: str, quantize: str | None, compile: bool):
         self.name = model_dir
@@ -213,6 +217,7 @@ class Chatbot:
 
     def ids(self, system: str, turns: list[dict], **options) -> list[int]:
         """A conversation's ids. The template defuses control strings in it; options: add_generation_prompt."""
+        # the template of training: a prompt begins, id for id, as a row does that the model was trained on
         messages = [{"role": "system", "content": system}, *turns]
         return self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False, **options)
 
@@ -221,10 +226,12 @@ class Chatbot:
 
         The oldest pairs of turns go first; a last message too long by itself loses its end.
         """
+        # the model knows so many positions and no more; the answer may have up to half of them
         room = self.n_positions - min(max_new_tokens, self.n_positions // 2)
         prompt = functools.partial(self.ids, system, add_generation_prompt=True)
         before, ids, note = len(turns), prompt(turns), ""
         while len(ids) > room and len(turns) > 1:
+            # a question goes with its answer: training has never seen a conversation that begins with an answer
             turns = turns[2:]
             ids = prompt(turns)
         if len(turns) < before:
@@ -245,6 +252,7 @@ class Chatbot:
     def generate(self, prompt: list[int], settings: dict, generator: torch.Generator) -> Iterator[int]:
         """Yield the answer's ids, the closing `<|endoftext|>` included. Only what is not in the cache is run."""
         self.times = [time.perf_counter()]  # of the start and of every token
+        # what stays in the cache; of the prompt at least the last id is run, for it says what comes next
         shared = len(list(itertools.takewhile(lambda x: x[0] == x[1], zip(self.cached_ids, prompt[:-1]))))
         if shared == 0 or (self.step and shared != int(self.cache.get_seq_length())):
             self.forget()
@@ -259,6 +267,7 @@ class Chatbot:
         )  # markup is never repeated
         for _ in range(min(settings["max_new_tokens"], self.n_positions - len(prompt))):
             forward = self.step if self.step and len(new) == 1 else self.model
+            # at first all that is new in the prompt, then token by token; what the last place says is what counts
             inputs = torch.tensor([new], device=self.device)
             options = {self.cache_argument: self.cache, "use_cache": True, "logits_to_keep": 1}
             # for one bf16 token on a CPU the plain formula takes half as long as the fused kernel
@@ -282,6 +291,7 @@ class Chatbot:
             if token == self.end:
                 break
             pending.append(token)
+            # a token is a few bytes, and bytes that are no whole character yet decode to U+FFFD
             decoded = self.tokenizer.decode(pending, clean_up_tokenization_spaces=False)
             whole = decoded.rstrip("\ufffd")
             yield whole[shown:]
@@ -296,8 +306,11 @@ def choose(logits: torch.Tensor, words: list[int], settings: dict, generator: to
     if settings["repetition_penalty"] != 1 and words:
         seen = torch.tensor([words], device=logits.device)
         logits = RepetitionPenaltyLogitsProcessor(settings["repetition_penalty"])(seen, logits[None])[0]
+    # The temperature divides the scores: below 1 likely tokens become likelier still, and at 0 the likeliest is taken.
     if settings["temperature"] == 0:
         return int(logits.argmax())
+    # Drawn is from the top_k likeliest; of them from the fewest that have the share top_p together; from none that is less
+    # likely than min_p times the likeliest.
     # The shortlist first: to sort 50 tokens instead of 50,000 saves milliseconds at every step.
     scores, tokens = logits.topk(min(settings["top_k"] or len(logits), len(logits)))
     # the best one's score is 0 now, so that no temperature, however low, makes it infinite
