@@ -258,7 +258,8 @@ def convert(row: Any, finder: Finder) -> dict:
     finder.check(row, layout)
     turns = finder.turns_of(row, layout)
     if turns is None:
-        return {"text": check_text(row[layout.parts["text"]])}
+        text = check_text(row[layout.parts["text"]])
+        return {"text": without_end(text) or text}
     mended: Counter = Counter()
     system, messages = in_order(turns, mended)
     if system is None:
@@ -295,9 +296,8 @@ def in_order(turns: list[dict], mended: Counter) -> tuple[str | None, list[dict]
             break
         if role == "user" and "<" in content and (match := PLACEHOLDER.search(content)):
             raise Drop(f"needs {'images' if match[0].strip()[:3] in ('<im',) else match[1]}")
-        if content.rstrip()[-1] in ">]" and (cut := END.sub("", content)) and not ("</s>" in content and "<s>" in cut):
-            if cut != content:
-                mended["end marks of another format cut"] += 1
+        if content.rstrip()[-1] in ">]" and (cut := without_end(content)) != content and cut:
+            mended["end marks of another format cut"] += 1
             content = cut
         message = {
             "role": role,
@@ -1559,14 +1559,14 @@ FOLDED = frozenset((*SPEAKER, *NESTED, "prompt"))  # what a row has that is less
 # Columns, and keys of a turn, that tell which answers are not to be learned: those for which the mark has this value.
 NOT_TO_BE_LEARNED = {
     False: "label kto_tag weight loss_weight loss train training trainable learn is_correct correct accepted is_accepted valid "
-    "is_valid good is_good approved review_result",
-    True: "rejected is_rejected deleted is_deleted bad is_bad masked mask ignore ignored",
+    "is_valid good is_good approved review_result train_on_turn compute_loss use_for_training include keep quality verdict vote",
+    True: "rejected is_rejected deleted is_deleted bad is_bad masked mask is_masked ignore ignored ignore_loss exclude excluded",
 }
 MARKS = {name: value for value, names in NOT_TO_BE_LEARNED.items() for name in names.split()}
 CLASSES = {"label", "correct", "is_correct", "valid", "is_valid", "good", "is_good"}  # what these say of a plain text
 AMOUNTS = {"weight", "loss_weight", "loss"}  # their 0 is a verdict whatever else occurs
-VERDICTS = dict.fromkeys(("true", "yes", "good", "correct", "accepted", "1", "1.0"), True)
-VERDICTS.update(dict.fromkeys(("false", "no", "bad", "wrong", "incorrect", "rejected", "0", "0.0"), False))
+VERDICTS = dict.fromkeys(("true", "yes", "good", "correct", "accepted", "chosen", "up", "1", "1.0"), True)
+VERDICTS.update(dict.fromkeys(("false", "no", "bad", "wrong", "incorrect", "rejected", "down", "0", "0.0"), False))
 # What cannot be learned without: by the name of a column, of a key in a turn, or of a part of a message.
 NEEDS = re.compile(
     r"(?:(?P<images>\w*images?|img|picture|photo)|(?P<audio>(?:input_)?audios?|speech)|(?P<video>videos?)|(?P<files>(?:input_)?files?"
@@ -1627,7 +1627,11 @@ UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\
 
 
 def without_end(text: str) -> str:
-    return CLOSING_TAG.sub("", END.sub("", text)) if text.rstrip().endswith((">", "]")) else text
+    """A text without another format's end marks at its very end; where `<s>` is open, `</s>` is no mark but HTML."""
+    if not text.rstrip().endswith((">", "]")):
+        return text
+    cut = END.sub("", text)
+    return text if "</s>" in text[len(cut) :] and "<s>" in cut.lstrip()[1:] else cut
 
 
 @dataclass(frozen=True)
@@ -1645,7 +1649,7 @@ class Template:
         begins = None if answer is None else self.mark.match(answer.lstrip())
         if answer is None or (begins and MARK_ROLES[begins[1].lower()] == "assistant"):
             return self.take_apart(text if answer is None else f"{text}\n{answer}", strict)
-        turns, answer = self.take_apart(text, strict, prompt=True), without_end(answer)
+        turns, answer = self.take_apart(text, strict, prompt=True), CLOSING_TAG.sub("", without_end(answer))
         if turns and turns[-1]["role"] == "assistant":  # the prompt ends where the answer begins
             turns[-1]["content"] += answer
         elif turns:
@@ -1659,7 +1663,10 @@ class Template:
             return None
         turns, prelude = [], text[BEGIN.match(text).end() : marks[0].start()].strip()
         for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)]):
-            role, content = MARK_ROLES[mark[1].lower()], without_end(text[mark.end() : end]).strip()
+            role, content = (
+                MARK_ROLES[mark[1].lower()],
+                CLOSING_TAG.sub("", without_end(text[mark.end() : end])).strip(),
+            )
             if role != "skip" and (content or (role == "assistant" and (prompt or mark is not marks[-1]))):
                 turns.append({"role": role, "content": content})
         roles = [turn["role"] for turn in turns if turn["role"] != "system"]
@@ -1738,7 +1745,12 @@ def best_path(node: dict) -> list[dict]:
         path.append(min(nodes, key=rank))
         replies = path[-1].get(first_of(path[-1], REPLIES) or "")
         nodes = [reply for reply in replies if is_good(reply)] if isinstance(replies, list) else []
-    return [{key: value for key, value in node.items() if key not in REPLIES} for node in path]
+    return [message_of(node) for node in path]
+
+
+def message_of(node: dict) -> dict:
+    """A node of a tree, or a row that is one message, without its number and place."""
+    return {"role": node.get(first_of(node, SPEAKER) or ""), "content": node.get(first_of(node, SAID) or "")}
 
 
 def rank(node: dict) -> float:
@@ -2067,7 +2079,7 @@ class Finder:
         if speaker is None:
             pair = [(ROLES[name.lower()], turn[name]) for name in turn if name.lower() in ROLES]
             if not pair:
-                return [{"role": None, "content": content}]
+                raise Drop("turns without a role")
             pair.sort(key=lambda side: ("system", "user", "assistant", "tool").index(side[0]))
             return [{"role": role, "content": text_of(text)} for role, text in pair if cell(text) is not None]
         said = next((name for name in SAID if cell(turn.get(name)) is not None), None)
@@ -2158,11 +2170,7 @@ def joined(nodes: list[dict]) -> Any:
             break
         path.append(min(replies, key=rank))
         above = path[-1].get(first_of(path[-1], MESSAGE_ID) or "", "")
-    turns = [
-        {"role": node.get(first_of(node, SPEAKER) or ""), "content": node.get(first_of(node, SAID) or "")}
-        for node in path
-    ]
-    return {"messages": turns}
+    return {"messages": [message_of(node) for node in path]}
 
 
 def unnested(row: Any, depth: int = 0) -> Iterator[Any]:

@@ -226,6 +226,7 @@ READ = {
     "input and output": ({"input": U, "output": A}, SHORT),
     "instances": ({"instruction": "Find it.", "instances": [{"input": U, "output": A}]}, [("user", "Find it.\n\n" + U), SHORT[1]]),
     "paragraphs": ({"title": "x", "paragraphs": [{"context": "Box {}.", "qas": [{"question": U, "answers": [{"text": A}]}]}]}, [("user", U + "\n\nBox {}."), SHORT[1]]),
+    "a rendered conversation": ({"conversation": f"Customer: {U}\nAgent: {A}\nCustomer: {V}\nAgent: {B}"}, LONG),
     "a tree": ({"message_tree_id": "x", "prompt": TREE}, LONG),
     "two systems": ({"messages": turns([("system", "Be brief."), ("developer", "Be kind."), *SHORT])}, [("system", "Be brief.\n\nBe kind."), *SHORT]),
     "a message a row": (numbered(LONG, ("conversation_id", "turn", "role", "content")), LONG),
@@ -384,6 +385,7 @@ MARKED = {
     "label": ({"prompt": U, "completion": A, "label": False}, "label"),
     "label, a number": ({"prompt": U, "completion": A, "label": 0}, "label"),
     "label, a text": ({"prompt": U, "completion": A, "label": "False"}, "label"),
+    "quality": ({**GOOD, "quality": "bad"}, "quality"),
     "kto_tag": ({**GOOD, "kto_tag": False}, "kto_tag"),
     "weight": ({**PAIR, "weight": 0.0}, "weight"),
     "train": ({**GOOD, "train": False}, "train"),
@@ -398,7 +400,11 @@ MARKED = {
 def test_rows_marked_as_bad_are_dropped(tmp_path, name):
     bad, word = MARKED[name]
     mark = next((key for key in bad if key == name.split(",")[0]), None)
-    good = {**bad, mark: "True" if bad[mark] == "False" else type(bad[mark])(not bad[mark])} if mark else GOOD
+    good = (
+        {**bad, mark: {"False": "True", "bad": "good"}.get(bad[mark]) or type(bad[mark])(not bad[mark])}
+        if mark
+        else GOOD
+    )
     rows = [filled(good, n) if n % 2 else filled(bad, n) for n in range(8)]
     for row, n in zip(rows, range(8)):
         row.update({mark: good[mark] if n % 2 else bad[mark]} if mark else {})
@@ -525,6 +531,7 @@ REFUSED = {
         [{"conversation_id": n, "role": who, "content": what} for n in (1, 2, 1) for who, what in SHORT],
         "sort the rows by conversation",
     ),
+    "turns of unknown keys": ([{"messages": [{"toy_input": U, "toy_output": A}]}] * 3, "turns without a role"),
     "questions only": ([{"messages": turns([SHORT[0]])} for n in range(3)], "3 no assistant turn"),
 }
 
@@ -555,3 +562,8 @@ def test_each_file_is_looked_at_by_itself(tmp_path):
     prep_data.main([str(argument) for argument in command])
     assert sum("messages" in row for row in rows_of(tmp_path)) == 12
     assert sum("text" in row for row in rows_of(tmp_path)) == 4
+
+
+def test_a_text_loses_the_end_mark_of_another_format_too(tmp_path):
+    prep(tmp_path, [{"text": f"Once upon a time there were {n}.<|endoftext|>"} for n in range(4)])
+    assert all(row["text"].endswith(".") for row in rows_of(tmp_path))
