@@ -2596,7 +2596,11 @@ class OneLineParser(argparse.ArgumentParser):
         for action in self._actions:
             if action.dest in RANGES:
                 action.type = lambda text, name=action.dest: number(name, text)
-        return super().parse_args(args, namespace)
+        parsed = super().parse_args(args, namespace)
+        for name, value in vars(parsed).items():
+            if value == [] or value == [[]]:  # what argparse makes of --flag=--
+                self.error(f"argument --{name}: expected one argument")
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message}; see python {self.prog} --help")

@@ -595,6 +595,7 @@ def gpu_that_torch_cannot_use(args) -> str | None:
 def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
     """The accelerator (device, precision, processes), and the GiB of GPU memory to plan with, if any."""
     transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
     torch.set_float32_matmul_precision("high")  # TF32 where something stays in float32
     torch.manual_seed(args.seed)
     accelerator = accelerate.Accelerator(
@@ -1499,7 +1500,7 @@ def first_line(error: BaseException) -> str:
 # ---------------------------------------------------------------------------------------------------------
 # 10 On disk: the chatbot, and snapshots that survive a pulled plug
 
-SNAPSHOT = ("checksums.json", "model.safetensors", "trainer_state.pt")  # the files of one
+SNAPSHOT = ("model.safetensors", "trainer_state.pt", "checksums.json")  # the files of one
 EVENTS = "events.out.tfevents.*.train"  # those of TensorBoard that this script writes
 
 
@@ -1541,7 +1542,7 @@ def create_model_dir(folder: Path, args, model, tokenizer, state, n_vocab: int, 
             os.replace(new / name, folder / name)
         new.rmdir()
         if folder != model_dir:
-            os.replace(folder, model_dir)
+            os.replace(folder, model_dir.resolve())
 
 
 def temporary(path: Path) -> Path:
@@ -1583,7 +1584,12 @@ def write_snapshot(model_dir: Path, step: int, state: dict[str, torch.Tensor], t
         write_atomically(folder / "checksums.json", json.dumps(checksums))
         if final in snapshots(model_dir):  # an older one of this step, which did not verify
             remove_snapshot(final)
-        os.replace(folder, final)
+        if final.exists():  # somebody has put something there
+            for name in SNAPSHOT:
+                os.replace(folder / name, final / name)
+            folder.rmdir()
+        else:
+            os.replace(folder, final)
         sync_to_disk(model_dir)
         for old in [snapshot for snapshot in snapshots(model_dir) if step_of(snapshot) <= step][keep:]:
             remove_snapshot(old)
@@ -1749,17 +1755,17 @@ def save_snapshot(
 
 def load_trainer_state(accelerator, optimizers, saved: dict, snapshot: Path) -> None:
     """Put optimizer moments, loss scale and random generators back as they were, on any number of processes."""
-    for optimizer, saved_optimizer in zip(optimizers, saved["optimizers"]):
-        parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
-        for parameter, moments in zip(parameters, saved_optimizer["state"].values()):
-            if hasattr(parameter, "device_mesh"):  # FSDP: each process takes its share
-                from torch.distributed.tensor import distribute_tensor
+    with of_this_version(snapshot):
+        for optimizer, saved_optimizer in zip(optimizers, saved["optimizers"]):
+            parameters = itertools.chain.from_iterable(group["params"] for group in optimizer.param_groups)
+            for parameter, moments in zip(parameters, saved_optimizer["state"].values()):
+                if hasattr(parameter, "device_mesh"):  # FSDP: each process takes its share
+                    from torch.distributed.tensor import distribute_tensor
 
-                for name, moment in moments.items():
-                    if moment.shape == parameter.shape:
-                        moments[name] = distribute_tensor(moment, parameter.device_mesh, parameter.placements)
-        # the moments are the run's, the settings (--lr, --weight_decay) are this command's
-        with of_this_version(snapshot):
+                    for name, moment in moments.items():
+                        if moment.shape == parameter.shape:
+                            moments[name] = distribute_tensor(moment, parameter.device_mesh, parameter.placements)
+            # the moments are the run's, the settings (--lr, --weight_decay) are this command's
             optimizer.load_state_dict({**saved_optimizer, "param_groups": optimizer.state_dict()["param_groups"]})
     # what cannot be put back is no reason to lose a run
     if accelerator.scaler and saved["scaler"]:  # a run in bfloat16 that goes on in float16 has none
@@ -1931,9 +1937,14 @@ def writing(folder: Path, unfinished: Path | None = None):
 
 
 def write_atomically(path: Path, content: str | bytes) -> None:
-    temporary(path).write_bytes(content.encode() if isinstance(content, str) else content)
-    sync_to_disk(temporary(path))
-    os.replace(temporary(path), path)
+    try:
+        temporary(path).write_bytes(content.encode() if isinstance(content, str) else content)
+        sync_to_disk(temporary(path))
+        os.replace(temporary(path), path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            temporary(path).unlink()
+        raise
 
 
 def sync_to_disk(path: Path) -> None:
@@ -2360,7 +2371,11 @@ class OneLineParser(argparse.ArgumentParser):
         for action in self._actions:
             if action.dest in RANGES:
                 action.type = lambda text, name=action.dest: number(name, text)
-        return super().parse_args(args, namespace)
+        parsed = super().parse_args(args, namespace)
+        for name, value in vars(parsed).items():
+            if value == [] or value == [[]]:  # what argparse makes of --flag=--
+                self.error(f"argument --{name}: expected one argument")
+        return parsed
 
     def error(self, message: str) -> NoReturn:
         fail(f"{message}; see python {self.prog} --help")
