@@ -735,3 +735,38 @@ def test_what_is_printed_can_be_pasted(chat_data, tmp_path, capsys):
     call(train.main, *small_run(chat_data, folder, *SHORT))
     said = capsys.readouterr().out
     assert "\x1b" not in said and f"python inference.py --model_dir {train.quoted(folder)}\n" in said
+
+
+ROWS = {  # of the tutorial's table: the test that proves it
+    "Ctrl-C, also behind a pipe to `tee`; `kill`": "test_a_stop_saves_whatever_became_of_the_terminal",
+    "the terminal is closed, ssh drops": "test_a_stop_saves_whatever_became_of_the_terminal",
+    "the same to a run that `nohup` started": "test_a_run_that_nohup_started_does_not_end_with_the_terminal",
+    "a power cut, `kill -9`, the machine freezes": "test_killed_at_any_instant_the_run_ends_bit_for_bit_the_same",
+    "nobody takes its output any more, or not that character": "test_an_outlet_that_is_gone_does_not_end_a_run",
+    "`metrics.jsonl` cannot be written": "test_rows_that_could_not_be_written_come_with_the_last",
+    "TensorBoard's events cannot be written": "test_tensorboard_that_cannot_write_is_said_once",
+    "the disk is full, a quota, read-only, at a snapshot": "test_what_cannot_be_written_ends_in_one_line_and_leaves_nothing",
+    "a snapshot is damaged": "test_a_damaged_snapshot_is_passed_over",
+    "`metrics.jsonl` is damaged": "test_a_damaged_log_is_not_in_the_way_of_snapshots",
+    "a stop while the model card is written": "test_what_a_kill_at_the_end_left_undone_is_completed",
+    "the command is started twice": "test_a_second_start_is_told_who_writes_there",
+    "`--resume never` and a mistake in a flag": "test_a_refused_start_over_leaves_everything",
+    "`--model_dir` holds files of yours": "test_a_folder_of_the_users_is_left_alone",
+    "the data, its tokenizer or the validation data changed": "test_data_are_what_the_manifest_says",
+    "the data folder goes away while it trains": "test_data_that_go_away_during_the_run_are_not_missed",
+    "`--resume` with an older snapshot": "test_going_back_gives_up_what_came_after",
+    "another torch or transformers": "test_state_of_another_version_is_taken_or_refused_in_a_line",
+    "a loss that is not finite": "test_a_step_that_is_not_finite_is_skipped_and_kept_for_a_look",
+    "the GPU's memory runs out": "test_out_of_memory_halves_the_micro_batch_and_changes_nothing_else",
+}
+
+
+def test_each_row_of_the_tutorials_table_is_a_test():
+    page = (ROOT / "tutorial.md").read_text(encoding="utf-8")
+    table = page.partition("### What can happen to a run, and what you lose\n")[2].partition("\n## ")[0]
+    rows = [line.split(" | ")[0][2:] for line in table.splitlines() if line.startswith("| ")]
+    assert rows[1:] == list(ROWS)
+    tests = "".join(
+        (ROOT / "tests" / name).read_text(encoding="utf-8") for name in ("test_hurt_train.py", "test_train.py")
+    )
+    assert not [test for test in ROWS.values() if f"\ndef {test}(" not in tests]
