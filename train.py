@@ -1373,7 +1373,7 @@ def stop_on_signals() -> list[int]:
             os._exit(130)
         received.append(number)
         with contextlib.suppress(OSError, ValueError):  # on a terminal that is gone, nothing
-            if select.select([], [2], [], 0)[1]:
+            if sys.__stderr__ and select.select([], [2], [], 0)[1]:  # else 2 may be the number of any other file
                 name = signal.Signals(number).name
                 os.write(2, f"\n{name}: saving after this step; Ctrl-C again exits at once\n".encode())
 
@@ -1408,6 +1408,8 @@ def load_config(args, n_vocab: int):
     """The config of `--init_from`, when that is a model that these rows can train."""
     name = args.init_from
     with foreign(name, "config.json"):
+        if (Path(name) / "adapter_config.json").exists():
+            fail(f"--init_from {name} is an adapter, not a model; merge it into its model first")
         given = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
         if given.model_type not in ARCHITECTURE:
             fail(f"--init_from {name} is a {given.model_type} model; use one of type gpt2 or llama")
@@ -1457,6 +1459,10 @@ def load_pretrained(name: str, config, **how):
             fail(f"--init_from {name} has a head of its own, not tied to its embedding, which train.py cannot save")
         model.config.tie_word_embeddings = True
         model.tie_weights()
+        model.generation_config = GenerationConfig()  # samples are greedy, whatever the folder asks for
+        with torch.no_grad():
+            if not model.eval()(input_ids=torch.zeros(1, 2, dtype=torch.int64)).logits.isfinite().all():
+                fail(f"{name}: what the model says is not finite: its weights and config.json do not belong together")
     return model
 
 
@@ -1860,7 +1866,7 @@ def refuse_what_is_not_ours(model_dir: Path) -> None:
         found = [path.name for path in model_dir.iterdir()] if model_dir.exists() else []
     except OSError as error:
         fail(f"{model_dir}: {error.strerror}; give another --model_dir")
-    others = sorted(name for name in found if name != ".writer.lock" and not name.endswith(".train-tmp"))
+    others = sorted(name for name in found if not name.startswith("."))  # we write no such file but to remove it again
     if others and not first_row(model_dir) and not any(map(verifies, snapshots(model_dir))):
         fail(f"{model_dir} holds {others[0]}, which this script did not train; give another --model_dir")
 

@@ -423,6 +423,9 @@ REFUSED = {
     "10^30": (weigh(lambda w: w[WEIGHT].fill_(1e30) is None), "too large"),
     "other tokens": (rewrite("tokenizer.json", swap_tokens), "another tokenizer"),
     "tokenizer a list": (rewrite("tokenizer.json", lambda _: []), "tokenizer"),
+    "an adapter": (lambda folder: (folder / "adapter_config.json").write_text("{}"), "adapter"),
+    "epsilon x": (put(layer_norm_epsilon="x"), "base"),
+    "epsilon NaN": (put(layer_norm_epsilon=math.nan), "base"),
     "untied": (weigh(lambda w: {**w, "lm_head.weight": w["transformer.wte.weight"] + 1}), "head of its own"),
 }
 
@@ -462,6 +465,14 @@ def test_an_activation_is_left_alone_unless_it_is_the_same_function(chat_data, t
         ).save_pretrained(folder)
         args = train.build_parser().parse_args(["--model_dir", "x", "--init_from", str(folder), "--seq_len", "64"])
         assert train.build_config(args, 400).activation_function == trained
+
+
+def test_settings_for_generation_do_not_come_along(base, chat_data, tmp_path):
+    (base / "generation_config.json").write_text(
+        '{"num_beams": 3, "max_time": 1e-9, "eos_token_id": 5}'
+    )
+    call(train.main, *small_run(chat_data, tmp_path / "run", *SHORT, "--init_from", base))
+    assert json.loads((tmp_path / "run/generation_config.json").read_text())["top_p"] == 0.9
 
 
 def random_value(rng: random.Random):
