@@ -468,9 +468,7 @@ def test_an_activation_is_left_alone_unless_it_is_the_same_function(chat_data, t
 
 
 def test_settings_for_generation_do_not_come_along(base, chat_data, tmp_path):
-    (base / "generation_config.json").write_text(
-        '{"num_beams": 3, "max_time": 1e-9, "eos_token_id": 5}'
-    )
+    (base / "generation_config.json").write_text('{"num_beams": 3, "max_time": 1e-9, "eos_token_id": 5}')
     call(train.main, *small_run(chat_data, tmp_path / "run", *SHORT, "--init_from", base))
     assert json.loads((tmp_path / "run/generation_config.json").read_text())["top_p"] == 0.9
 
