@@ -248,11 +248,9 @@ class Chatbot:
                 raise Mistake(f"the system prompt fills the {self.n_positions} positions; give a shorter one (/system)")
         return ids, turns, note
 
-    @torch.inference_mode()
-    def generate(self, prompt: list[int], settings: dict, generator: torch.Generator) -> Iterator[int]:
-        """Yield the answer's ids, the closing `<|endoftext|>` included. Only what is not in the cache is run."""
-        self.times = [time.perf_counter()]  # of the start and of every token
-        # what stays in the cache; of the prompt at least the last id is run, for it says what comes next
+    def not_cached(self, prompt: list[int]) -> list[int]:
+        """The end of the prompt that the cache does not hold; what the cache holds besides the rest is cut off."""
+        # of the prompt at least the last id is run again, for it says what comes next
         shared = len(list(itertools.takewhile(lambda x: x[0] == x[1], zip(self.cached_ids, prompt[:-1]))))
         if shared == 0 or (self.step and shared != int(self.cache.get_seq_length())):
             self.forget()
@@ -261,12 +259,16 @@ class Chatbot:
             for layer in self.cache.layers:
                 layer.keys, layer.values = layer.keys[:, :, :shared], layer.values[:, :, :shared]
         self.cached_ids = self.cached_ids[:shared]
-        words, new = (
-            [token for token in prompt if token not in self.markup],
-            prompt[shared:],
-        )  # markup is never repeated
+        return prompt[shared:]
+
+    @torch.inference_mode()
+    def generate(self, prompt: list[int], settings: dict, generator: torch.Generator) -> Iterator[int]:
+        """Yield the answer's ids, the closing `<|endoftext|>` included. Only what is not in the cache is run."""
+        self.times = [time.perf_counter()]  # of the start and of every token
+        new = self.not_cached(prompt)
+        words = [token for token in prompt if token not in self.markup]  # a role token is no repetition
         for _ in range(min(settings["max_new_tokens"], self.n_positions - len(prompt))):
-            forward = self.step if self.step and len(new) == 1 else self.model
+            forward = self.step if self.step and len(new) == 1 else self.model  # compiled for one shape, a token
             # at first all that is new in the prompt, then token by token; what the last place says is what counts
             inputs = torch.tensor([new], device=self.device)
             options = {self.cache_argument: self.cache, "use_cache": True, "logits_to_keep": 1}
@@ -303,10 +305,12 @@ class Chatbot:
 
 def choose(logits: torch.Tensor, words: list[int], settings: dict, generator: torch.Generator) -> int:
     """The next id, given logits (V,) and the ids of what has been said so far, markup left out."""
+    # small models repeat themselves: what was said once may be made less likely
     if settings["repetition_penalty"] != 1 and words:
         seen = torch.tensor([words], device=logits.device)
         logits = RepetitionPenaltyLogitsProcessor(settings["repetition_penalty"])(seen, logits[None])[0]
-    # The temperature divides the scores: below 1 likely tokens become likelier still, and at 0 the likeliest is taken.
+    # The logits are scores, one for each token of the vocabulary; softmax makes probabilities of them.
+    # The temperature divides them: below 1 likely tokens become likelier still, and at 0 the likeliest is taken.
     if settings["temperature"] == 0:
         return int(logits.argmax())
     # Drawn is from the top_k likeliest; of them from the fewest that have the share top_p together; from none that is less
@@ -330,6 +334,7 @@ class Chat:
 
     def __init__(self, bot: Chatbot, settings: dict, system: str, generator: torch.Generator, interactive: bool):
         self.bot, self.settings, self.system, self.generator = bot, settings, system, generator
+        # the model remembers nothing from question to question: these turns, read again each time, are its memory
         self.interactive, self.turns, self.forgotten = interactive, [], 0  # the first turns that no longer fit
         self.draft = ""  # what the next prompt begins with
         self.file: Path | None = None  # what /save has written or /load has read, and may write again
@@ -351,7 +356,7 @@ class Chat:
         except KeyboardInterrupt:
             if not self.interactive:
                 raise
-            say(" [stopped]", end="")
+            say(" [stopped]", end="")  # what there is of the answer stays in the conversation
         self.forgotten = len(self.turns) + 1 - len(kept)
         self.turns = [*self.turns, kept[-1], {"role": "assistant", "content": "".join(pieces)}]
         show()
@@ -529,7 +534,7 @@ def converse(chat: Chat, read: Callable[[], str]) -> None:
             name, _, argument = line.partition(" ")
             if name in COMMANDS:
                 COMMANDS[name][0](chat, argument.strip())
-            elif line.startswith("/"):
+            elif line.startswith("/"):  # rather a mistyped command than a question
                 near = difflib.get_close_matches(name[:20], COMMANDS, 3, 0.5) or ["/help"]
                 raise Mistake(f"unknown command {name[:40]}; did you mean {' or '.join(near)}?")
             elif line.strip():
