@@ -34,6 +34,7 @@ import contextlib
 import csv
 import errno
 import functools
+import gc
 import glob
 import gzip
 import hashlib
@@ -599,6 +600,7 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
     # a process of its own would only cost time where there is but one
     make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
+    gc.freeze()  # the collector would touch what all of them share, and each would get a copy
     with make_pool(processes, start_worker, (tokenizer, args)) as pool:
         queue, batches = deque(), in_batches(rows)
         while (batch := next(batches, None)) or queue:
