@@ -469,7 +469,7 @@ def test_an_error_says_what_was_found(content, says, tmp_path, capsys):
 def test_plain_text(texts, how, rows, tmp_path):
     (tmp_path / "texts").mkdir()
     for number, text in enumerate(texts):
-        (tmp_path / f"texts/{number}.txt").write_text(text, newline="")
+        (tmp_path / f"texts/{number}.txt").write_bytes(text.encode())
     card = prep(tmp_path / "texts", tmp_path / "out")["card"]
     assert made_of(tmp_path / "out") == [(row,) for row in rows]
     assert f"plain text, a document {how}" in card
