@@ -53,7 +53,7 @@ import unicodedata
 import urllib.error
 import urllib.request
 from array import array
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
@@ -261,19 +261,19 @@ def convert(row: Any, finder: Finder) -> dict:
     if turns is None:
         text = check_text(row[layout.parts["text"]])
         return {"text": without_end(text) or text}
-    mended: Counter = Counter()
+    mended: dict[str, int] = defaultdict(int)
     system, messages = in_order(turns, mended)
-    if system is None:
-        system = next((row[name] for name in layout.optional["system"]), None)
+    if system is None and layout.optional["system"]:
+        system = row[layout.optional["system"][0]]
     system = "" if cell(system) is None else check_text(system, may_be_empty=True)
-    if all("weight" in message for message in messages[1::2]):
+    if "weight" in messages[1] and all("weight" in message for message in messages[1::2]):
         raise Drop("every answer is marked as not to be learned")
     if mended:
         finder.tally.mended.update(mended)
     return {"system": system or finder.args.system, "messages": messages}
 
 
-def in_order(turns: list[dict], mended: Counter) -> tuple[str | None, list[dict]]:
+def in_order(turns: list[dict], mended: dict[str, int]) -> tuple[str | None, list[dict]]:
     """(system prompt, messages of user and assistant in turn). A deviation costs a turn, and is counted; Drop when no
     question with its answer is left. An answer with `weight` 0 is read, not learned."""
     system, messages, broken = None, [], ""
@@ -1855,12 +1855,12 @@ class Finder:
                 self.formats["found"] = {"text": name}
             else:
                 continue
-            self.tally.found[f"column {name[:40]} read as what holds the conversations"] += 1
+            self.tally.found[f"file whose column {name[:40]} holds the conversations"] += 1
             return
         asked, answered = ([name for name in names if ends.search(name)] for ends in (ASKED, ANSWERED))
         if len(asked) == len(answered) == 1:
             self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
-            self.tally.found[f"columns {asked[0][:40]} and {answered[0][:40]} read as question and answer"] += 1
+            self.tally.found[f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"] += 1
 
     def find_template(self, rows: list[dict]) -> None:
         texts, answers, plain = [], [], False
@@ -1879,10 +1879,9 @@ class Finder:
             marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text, _ in texts]
             common, count = next(iter(Counter(found for found in marks if len(found) > 1).most_common(1)), ((), 0))
             if alike or (count > 1 and 2 * count >= len(texts)):
-                what = "some texts look" if alike else f"with {' and '.join(common[:3])}, texts look"
-                self.tally.found[
-                    f"{what} like rendered chats, and are learned as they stand: write them as messages"
-                ] += 1
+                which = "some texts" if alike else f"texts with {' and '.join(common[:3])}"
+                name = f"file in which {which} look like rendered chats, and are learned as they stand: write them as messages"
+                self.tally.found[name] += 1
 
     def is_chat(self, value: Any) -> bool:
         """Whether a value is a list of messages with known roles, a question and an answer among them."""
@@ -1985,7 +1984,9 @@ class Finder:
     def question_and_answer(self, row: dict, layout: Layout) -> list[dict]:
         """The turns of a row that has a column for what is asked and one for what is answered."""
         user, answer = cell(row[layout.parts["user"]]), cell(row[layout.parts["assistant"]])
-        context = [check_text(row[name]) for name in layout.optional["context"] if not is_blank(row[name])]
+        context = [
+            check_text(row[name]) for name in layout.optional["context"] if row[name] != "" and not is_blank(row[name])
+        ]
         if isinstance(user, str) and isinstance(answer, str):
             if not context and (self.template or user.lstrip()[:1] in ("<", "[")):
                 turns = self.rendered(user, answer)
