@@ -296,7 +296,8 @@ def in_order(turns: list[dict], mended: dict[str, int]) -> tuple[str | None, lis
             broken = str(reason)
             break
         if role == "user" and "<" in content and (match := PLACEHOLDER.search(content)):
-            raise Drop(f"needs {'images' if match[0].strip()[:3] in ('<im',) else match[1]}")
+            name = next(filter(None, match.groups()))
+            raise Drop(f"needs {'images' if name in ('image', 'img') else name}")
         if content.rstrip()[-1] in ">]" and (cut := without_end(content)) != content and cut:
             mended["end marks of another format cut"] += 1
             content = cut
@@ -1575,7 +1576,9 @@ NEEDS = re.compile(
     r"|attachments?))(?:_?(?:url|path|file|bytes)s?)?|(?P<tools>(?:available_)?tools|functions|(?:tool|function)_(?:call|use|result)s?)"
 )
 
-PLACEHOLDER = re.compile(r"(?:\A|\n)\s*<(image|audio|video)>\s*(?:\n|\Z)|\A<(image)>|<(img)>\S+</img>")
+PLACEHOLDER = re.compile(
+    r"(?:\A|\n)[ \t]*<(image|audio|video)>[ \t]*(?:\n|\Z)|\A<(image)>|<(img)>\S{1,500}</img>"  # no run may be read twice
+)
 # How unknown columns may end that hold what is asked and answered, and begin that hold what is not to be learned.
 ASKED = re.compile(r"(?:^|[\W_])(?:question|instruction|prompt|query)$", re.I)
 ANSWERED = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution)$", re.I)
@@ -1628,12 +1631,19 @@ KNOWN_PRELUDE = re.compile(r"below (?:is|are) |a chat between |the following is 
 UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\|?\]|^#{2,4} ?\w[\w ]{0,20}:)", re.M)
 
 
+END_LENGTH = 400  # characters in which an end mark is looked for: in a long run of spaces the search would take hours
+
+
 def without_end(text: str) -> str:
     """A text without another format's end marks at its very end; where `<s>` is open, `</s>` is no mark but HTML."""
     if not text.rstrip().endswith((">", "]")):
         return text
-    cut = END.sub("", text)
+    cut = text[:-END_LENGTH] + END.sub("", text[-END_LENGTH:])
     return text if "</s>" in text[len(cut) :] and "<s>" in cut.lstrip()[1:] else cut
+
+
+def without_tag(text: str) -> str:
+    return text[:-END_LENGTH] + CLOSING_TAG.sub("", text[-END_LENGTH:])
 
 
 @dataclass(frozen=True)
@@ -1651,7 +1661,7 @@ class Template:
         begins = None if answer is None else self.mark.match(answer.lstrip())
         if answer is None or (begins and MARK_ROLES[begins[1].lower()] == "assistant"):
             return self.take_apart(text if answer is None else f"{text}\n{answer}", strict)
-        turns, answer = self.take_apart(text, strict, prompt=True), CLOSING_TAG.sub("", without_end(answer))
+        turns, answer = self.take_apart(text, strict, prompt=True), without_tag(without_end(answer))
         if turns and turns[-1]["role"] == "assistant":  # the prompt ends where the answer begins
             turns[-1]["content"] += answer
         elif turns:
@@ -1665,10 +1675,7 @@ class Template:
             return None
         turns, prelude = [], text[BEGIN.match(text).end() : marks[0].start()].strip()
         for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)]):
-            role, content = (
-                MARK_ROLES[mark[1].lower()],
-                CLOSING_TAG.sub("", without_end(text[mark.end() : end])).strip(),
-            )
+            role, content = (MARK_ROLES[mark[1].lower()], without_tag(without_end(text[mark.end() : end])).strip())
             if role != "skip" and (content or (role == "assistant" and (prompt or mark is not marks[-1]))):
                 turns.append({"role": role, "content": content})
         roles = [turn["role"] for turn in turns if turn["role"] != "system"]
@@ -1868,12 +1875,12 @@ class Finder:
             with contextlib.suppress(Drop):
                 parts = self.layout_of(row).parts
                 values = [cell(row[parts[part]]) for part in ("text", "messages", "user", "assistant") if part in parts]
-                if all(isinstance(value, str) for value in values):
+                if all(isinstance(value, str) and len(value) < 50_000 for value in values):
                     texts.append((values[0], values[1] if len(values) > 1 else None))
                     answers += values[1:]
                     plain = "text" in parts
         self.template, alike = most_alike(texts)
-        ends = [text for text in answers if ENDS_OF_MOST.search(text)]
+        ends = [text for text in answers if ENDS_OF_MOST.search(text[-END_LENGTH:])]
         self.ends = len(ends) > 1 and 5 * len(ends) >= 4 * len(answers)
         if plain and not self.template:
             marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text, _ in texts]
@@ -1994,7 +2001,9 @@ class Finder:
                     return turns
             if self.ends:
                 self.tally.mended["end marks of prompts and answers cut"] += 1
-                user, answer = ENDS_OF_MOST.sub("", user), ENDS_OF_MOST.sub("", answer)
+                user, answer = (
+                    text[:-END_LENGTH] + ENDS_OF_MOST.sub("", text[-END_LENGTH:]) for text in (user, answer)
+                )
         if user is None or (isinstance(user, str) and not (user[:2] == "[{" and from_json(user))):
             question = "\n\n".join([user, *context] if not is_blank(user) else context) if context else user
             asked = [{"role": "user", "content": question}]

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
+import random
+import time
 from pathlib import Path
 
 import pytest
@@ -567,3 +570,100 @@ def test_each_file_is_looked_at_by_itself(tmp_path):
 def test_a_text_loses_the_end_mark_of_another_format_too(tmp_path):
     prep(tmp_path, [{"text": f"Once upon a time there were {n}.<|endoftext|>"} for n in range(4)])
     assert all(row["text"].endswith(".") for row in rows_of(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "long",
+    [
+        " " * 300_000 + ">",
+        "\n" * 300_000 + "<",
+        "<img>" * 60_000,
+        "</s> " * 60_000 + "x",
+        "} " * 100_000,
+        "USER" * 80_000,
+    ],
+    ids=["spaces", "line ends", "openings", "marks", "braces", "words"],
+)
+def test_no_text_takes_long(tmp_path, long):
+    """What is looked for at an end or inside is looked for once: no time grows with the square of a text's length."""
+    began = time.process_time()
+    args = prep_data.build_parser().parse_args(["--dataset", "x"])
+    args.formats = prep_data.FORMATS
+    for row in (
+        {"question": long + "?", "answer": long},
+        {"text": "[INST] a [/INST] " + long},
+        {"messages": f"[{long}]"},
+    ):
+        with contextlib.suppress(prep_data.Drop):
+            prep_data.convert(row, prep_data.Finder(args, prep_data.Tally(), [row]))
+    assert time.process_time() - began < 5
+
+
+NAMES = sorted({name for names in prep_data.FORMATS.values() for spec in names.values() for name in spec.split()})
+NAMES += [
+    *prep_data.MARKS,
+    *prep_data.FOLDED,
+    *prep_data.SAID,
+    *prep_data.CONVERSATION_ID,
+    *prep_data.MESSAGE_ID,
+    "tools",
+]
+LEAVES = [
+    None,
+    True,
+    0,
+    -1,
+    2.5,
+    float("nan"),
+    10**30,
+    "",
+    " ",
+    "a",
+    "user",
+    "tool",
+    "Q: a\nA:",
+    "[INST] x [/INST] y",
+    "<user>",
+    "[{",
+    "{}",
+]
+LEAVES += [
+    "### Human: a### Assistant: b",
+    "[[1, 2]]",
+    "[{'from': 'human', 'value': 'x'}]",
+    "</s>",
+    "\ud800",
+    "\0",
+    b"\xff",
+    "0",
+    ">",
+    "]",
+]
+
+
+def anything(draw: random.Random, depth: int = 4) -> object:
+    kind = draw.random() if depth else 0
+    if kind < 0.45:
+        return draw.choice(LEAVES)
+    if kind < 0.7:
+        return [anything(draw, depth - 1) for _ in range(draw.randrange(4))]
+    return {draw.choice(NAMES): anything(draw, depth - 1) for _ in range(draw.randrange(5))}
+
+
+def test_any_rows_are_conversations_texts_or_dropped():
+    """3,000 files of made-up nonsense in known names: what is kept is of the contract, and nothing is a traceback."""
+    draw, kept = random.Random(0), 0
+    args = prep_data.build_parser().parse_args(["--dataset", "x"])
+    args.formats = prep_data.FORMATS
+    for _ in range(3000):
+        rows = [anything(draw) for _ in range(draw.randrange(1, 6))]
+        rows = [row for _, row in prep_data.join_messages(("x:1", row) for row in rows)]
+        finder = prep_data.Finder(args, prep_data.Tally(), rows)
+        for row in rows:
+            with contextlib.suppress(prep_data.Drop):
+                result = prep_data.convert(row, finder)
+                messages = result.get("messages", [])
+                assert [turn["role"] for turn in messages] == ["user", "assistant"] * (len(messages) // 2)
+                assert all(turn["content"].strip() for turn in messages) if messages else result["text"].strip()
+                kept += 1
+    assert kept > 100
