@@ -656,8 +656,8 @@ def choose_dtype(wanted: str, device: str, quantize: str | None) -> torch.dtype:
 
 
 class RoomyLayer(DynamicLayer):
-    """A layer's keys and values (1, heads, T, head size) in buffers with room for the whole context, so that a step
-    writes one row, where DynamicLayer copies them all."""
+    """A layer's keys and values (1, heads, T, head size) in buffers with room to spare, so that a step writes one row,
+    where DynamicLayer copies them all. They grow with the chat: 8,192 positions may take more than the weights."""
 
     def __init__(self, room: int):
         super().__init__()
@@ -666,11 +666,15 @@ class RoomyLayer(DynamicLayer):
 
     def update(self, key_states: torch.Tensor, value_states: torch.Tensor, *args, **kwargs):
         start, new = self.keys.shape[2], (key_states, value_states)
-        if start == 0:
-            self.buffers = [x.new_empty(*x.shape[:2], self.room, x.shape[3]) for x in new]
+        end = start + key_states.shape[2]
+        if start == 0 or end > self.buffers[0].shape[2]:
+            room, old = min(self.room, max(1024, 2 * end)), (self.keys, self.values)
+            self.buffers = [x.new_empty(*x.shape[:2], max(room, end), x.shape[3]) for x in new]
+            for buffer, x in zip(self.buffers, old if start else ()):
+                buffer[:, :, :start] = x
         for buffer, x in zip(self.buffers, new):
-            buffer[:, :, start : start + x.shape[2]] = x
-        self.keys, self.values = (buffer[:, :, : start + key_states.shape[2]] for buffer in self.buffers)
+            buffer[:, :, start:end] = x
+        self.keys, self.values = (buffer[:, :, :end] for buffer in self.buffers)
         return self.keys, self.values
 
 

@@ -75,6 +75,7 @@ CONFIGS = {  # blocks, numbers that stand for a token, attention heads in a bloc
     "baseline_355m": (24, 1024, 16, 3e-4),
     "heavier_420m": (28, 1152, 18, 2.5e-4),  # 505.4 M parameters; the name is kept as it was asked for
 }
+EMBEDDINGS = ("wte.weight", "wpe.weight", "embed_tokens.weight", "lm_head.weight")  # no matrix of a block
 LOGITS_PER_CHUNK = 2**25  # elements; 128 MiB of float32: what the loss holds at a time, however many tokens
 WEIGHTS_PER_BLOCK = 2**24  # elements of the head whose gradient is formed at a time
 MATRIX_ELEMENTS_TOGETHER = 2**22  # of Muon's iteration: 8 MiB in bfloat16, and a few times that while it runs
@@ -230,9 +231,10 @@ def build_config(args, n_vocab: int):
                 n_layer=n_layer, n_embd=n_embd, n_head=n_head, n_positions=args.seq_len, n_ctx=args.seq_len
             )
         else:  # SwiGLU of 8/3 the width has as many weights as GPT-2's MLP of 4 times the width
-            config = transformers.LlamaConfig(
-                num_hidden_layers=n_layer, hidden_size=n_embd, num_attention_heads=n_head, tie_word_embeddings=True,
-                intermediate_size=round(n_embd * 8 / 3 / 64) * 64, max_position_embeddings=args.seq_len,
+            config = {"llama": transformers.LlamaConfig, "qwen3": transformers.Qwen3Config}[args.arch](
+                num_hidden_layers=n_layer, hidden_size=n_embd, num_attention_heads=n_head, num_key_value_heads=n_head,
+                head_dim=n_embd // n_head, intermediate_size=round(n_embd * 8 / 3 / 64) * 64,
+                max_position_embeddings=args.seq_len, tie_word_embeddings=True,
             )  # fmt: skip
         config.vocab_size = padded(n_vocab)
     if config.model_type == "gpt2":
@@ -244,8 +246,8 @@ def build_config(args, n_vocab: int):
     return config
 
 
-def build_model(args, n_vocab: int, attention: str):
-    """A causal language model in float32: from scratch, or from `--init_from` with rows added for the role tokens."""
+def build_model(args, n_vocab: int, attention: str, n_known: int | None = None):
+    """A causal language model in float32: from scratch, or from `--init_from`, which knows the first `n_known` tokens."""
     config = build_config(args, n_vocab)
     # Weights stay in float32 whatever the precision of the products: a step changes them by a thousandth or less, which
     # bfloat16's 8 bits would round away. Autocast makes 16-bit copies of them for the products.
@@ -253,11 +255,11 @@ def build_model(args, n_vocab: int, attention: str):
     if not args.init_from:
         return AutoModelForCausalLM.from_config(config, **how)
     model = load_pretrained(args.init_from, config, **how)
-    n_old = config.vocab_size
+    n_known = n_known or config.vocab_size
     model.resize_token_embeddings(padded(n_vocab), mean_resizing=False)
-    with torch.no_grad():  # random new rows of a tied head would win the softmax; the mean row never does
+    with torch.no_grad():  # role tokens are new: random rows of the head would win the softmax; the mean row never does
         for weight in {model.get_input_embeddings().weight, model.get_output_embeddings().weight}:
-            weight[n_old:] = weight[:n_old].mean(dim=0)
+            weight[n_known:] = weight[:n_known].mean(dim=0)
     return model
 
 
@@ -305,7 +307,7 @@ class NextTokenLoss(torch.nn.Module):
 def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     """AdamW, its 8-bit form, or Muon for the matrices with AdamW for the rest. Only matrices are decayed."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    embeddings = {id(model.get_input_embeddings().weight)} | {id(p) for name, p in named if "wpe" in name}
+    embeddings = {id(p) for name, p in named if name.endswith(EMBEDDINGS)}
     matrices = [p for _, p in named if p.ndim >= 2]
     optimizers = []
     if args.optim == "muon":
@@ -680,11 +682,10 @@ def set_up_model(args, accelerator, tokenizer, vram_gb: float | None):
     """-> (the model with its loss, on its device; predicted memory by part or None; is gradient checkpointing on)."""
     device, dtype, n_vocab = accelerator.device, DTYPES[args.precision], len(tokenizer)
     config = build_config(args, n_vocab)
-    if args.init_from:
-        refuse_other_tokens(args.init_from, tokenizer)
+    n_known = refuse_other_tokens(args.init_from, config, tokenizer) if args.init_from else None
     refuse_what_no_memory_holds(config, args, n_vocab)
     attention, flash_kernel = choose_attention(args, config, device)
-    model = build_model(args, n_vocab, attention)
+    model = build_model(args, n_vocab, attention, n_known)
     memory, checkpointing = None, args.grad_checkpointing == "on"
     if args.dry_run or vram_gb:
         memory = predict_memory(model.config, args, n_vocab, args.batch_size, checkpointing)
@@ -1040,7 +1041,8 @@ def choose_precision(args) -> str:
 def count_parameters(model, n_vocab: int) -> int:
     """Parameters of the model as it is written out: tied weights once, without the padding of the vocabulary."""
     n_padding = model.get_input_embeddings().num_embeddings - n_vocab
-    return sum(p.numel() for p in model.parameters()) - n_padding * model.config.hidden_size
+    n_embeddings = 1 if model.config.tie_word_embeddings else 2
+    return sum(p.numel() for p in model.parameters()) - n_embeddings * n_padding * model.config.hidden_size
 
 
 def steps_of_run(args, n_rows: int, rows_per_step: int) -> tuple[float, float]:
@@ -1115,7 +1117,8 @@ def device_name(device) -> str:
 def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: bool) -> dict[str, float]:
     """Peak memory of a training step in GiB by part, from the shapes alone.
 
-    L blocks of width C, V tokens, T positions, n = batch_size x T tokens at a time. In bytes, with `size` 2 in 16 bits and
+    L blocks of width C, V tokens, T positions, n = batch_size x T tokens at a time; W is the width of what a block
+    computes, C unless heads or MLP are wider than usual. In bytes, with `size` 2 in 16 bits and
     4 in float32: a block keeps for the backward pass, for a token, the residual stream twice (8 C) and, in the precision
     of the products, both norms' outputs, q, k and v, the attention's output and the MLP's input to GELU (10 C); a block
     of Llama has a wider MLP, and RMSNorm and RoPE in float32. With checkpointing only the stream (4 C), and one block at a time.
@@ -1124,10 +1127,17 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
     L, C, T, size = config.num_hidden_layers, config.hidden_size, args.seq_len, 4 if args.precision == "fp32" else 2
     V, n = padded(n_vocab), batch_size * T
     is_gpt2 = config.model_type == "gpt2"
-    hidden = 12 * L * C * C  # weights in matrices; SwiGLU's 8/3 C is chosen to have as many
-    weights = hidden + (13 * L * C + (V + T) * C if is_gpt2 else 2 * L * C + V * C)
+    if is_gpt2:
+        W, hidden = C, 12 * L * C * C  # weights in the blocks' matrices
+        weights = hidden + 13 * L * C + (V + T) * C
+    else:
+        head_size = getattr(config, "head_dim", None) or C // config.num_attention_heads
+        queries, keys = config.num_attention_heads * head_size, config.num_key_value_heads * head_size
+        W = max(C, queries, config.intermediate_size * 3 // 8)
+        hidden = L * C * (2 * queries + 2 * keys + 3 * config.intermediate_size)
+        weights = hidden + 2 * L * C + V * C * (1 if config.tie_word_embeddings else 2)
     accumulates = batch_size < args.batch_size * args.grad_accum  # else gradients never meet the activations' peak
-    block = n * C * ((8 + 10 * size if is_gpt2 else 30 + 8 * size) + (2 if args.dropout else 0))
+    block = n * W * ((8 + 10 * size if is_gpt2 else 30 + 8 * size) + (2 if args.dropout else 0))
     copies = hidden * size if size == 2 else 0  # autocast's own weights, for as long as the forward pass
     chunk = min(n, LOGITS_PER_CHUNK // V) * V  # logits: float32, and a copy in 16 bits
     at_loss = (6 if size == 2 else 4) * V * C + (6 if size == 2 else 4) * chunk + 10 * C * n
@@ -1401,6 +1411,7 @@ ARCHITECTURE = {
     "head_dim intermediate_size hidden_act rms_norm_eps initializer_range rope_theta rope_scaling rope_parameters "
     "attention_bias mlp_bias tie_word_embeddings",
 }
+ARCHITECTURE["qwen2"] = ARCHITECTURE["qwen3"] = ARCHITECTURE["llama"]
 OLD_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # no weights: older files hold them
 
 
@@ -1412,7 +1423,10 @@ def load_config(args, n_vocab: int):
             fail(f"--init_from {name} is an adapter, not a model; merge it into its model first")
         given = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
         if given.model_type not in ARCHITECTURE:
-            fail(f"--init_from {name} is a {given.model_type} model; use one of type gpt2 or llama")
+            fail(
+                f"--init_from {name} is a {given.model_type} model; use one of type {', '.join(ARCHITECTURE)}, such as "
+                "HuggingFaceTB/SmolLM2-135M"
+            )
         if getattr(given, "quantization_config", None):
             fail(f"--init_from {name} is quantized and cannot be trained; use the model that it was made from")
         kept = {key: value for key, value in given.to_dict().items() if key in ARCHITECTURE[given.model_type].split()}
@@ -1424,7 +1438,9 @@ def load_config(args, n_vocab: int):
                 f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {name}; "
                 f"use --seq_len {config.max_position_embeddings}"
             )
-        if not n_vocab - 3 <= config.vocab_size <= padded(n_vocab):  # the base vocabulary, with or without role tokens
+        if getattr(given, "use_sliding_window", False) and args.seq_len > (given.sliding_window or math.inf):
+            fail(f"--init_from {name} sees {given.sliding_window} tokens back; use --seq_len {given.sliding_window}")
+        if config.vocab_size < n_vocab - 4:  # the three role tokens may be new to it, and <|endoftext|>
             fail(
                 f"--init_from {name} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
                 f"with its tokenizer: python prep_data.py --tokenizer {quoted(name)} ..."
@@ -1455,9 +1471,7 @@ def load_pretrained(name: str, config, **how):
             if not (weight.abs() < 1e6).all():  # nor is NaN
                 fail(f"{name}: {weight_name} holds numbers that are not finite, or too large to train")
         head, embedding = model.get_output_embeddings().weight, model.get_input_embeddings().weight
-        if head is not embedding and not torch.equal(head, embedding):
-            fail(f"--init_from {name} has a head of its own, not tied to its embedding, which train.py cannot save")
-        model.config.tie_word_embeddings = True
+        model.config.tie_word_embeddings = torch.equal(head, embedding)  # whatever the config says of it
         model.tie_weights()
         model.generation_config = GenerationConfig()  # samples are greedy, whatever the folder asks for
         with torch.no_grad():
@@ -1466,8 +1480,11 @@ def load_pretrained(name: str, config, **how):
     return model
 
 
-def refuse_other_tokens(name: str, tokenizer) -> None:
-    """The tokens of the model `name` must be those of the data, cut from text by the same merges; the data has more."""
+def refuse_other_tokens(name: str, config, tokenizer) -> int:
+    """The tokens of the model `name` must be those of the data, cut from text by the same merges; the data has more.
+
+    Returns how many tokens the model knows: its embedding may have more rows than that (Qwen's has 267).
+    """
     try:
         theirs = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         rules = [json.loads(each.backend_tokenizer.to_str())["model"].get("merges") for each in (theirs, tokenizer)]
@@ -1478,14 +1495,16 @@ def refuse_other_tokens(name: str, tokenizer) -> None:
     except Exception as error:
         if any((Path(name) / file).exists() for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json")):
             fail(f"--init_from {name}: its tokenizer cannot be read: {first_line(error)}")
-        return say(
-            f"warning: {name} has no tokenizer of its own to compare with: its tokens are taken for those of the data"
-        )
+        if config.vocab_size > padded(len(tokenizer)):
+            fail(f"--init_from {name} has {config.vocab_size:,} tokens, the data {len(tokenizer):,}, and no tokenizer")
+        say(f"warning: {name} has no tokenizer of its own to compare with: its tokens are taken for those of the data")
+        return config.vocab_size
     if other or rules[0] != rules[1]:
         fail(
             f"--init_from {name} has another tokenizer than the data (such as the token {other[:1] or 'merges'}); make the "
             f"data with its own: python prep_data.py --tokenizer {quoted(name)} ..."
         )
+    return min(config.vocab_size, 1 + max(theirs.get_vocab().values()))
 
 
 @contextlib.contextmanager
@@ -1562,10 +1581,10 @@ def remove_leftovers(folder: Path) -> None:
 
 
 def write_weights(path: Path, state: dict[str, torch.Tensor], n_vocab: int | None = None) -> None:
-    """Write safetensors that transformers loads; the embedding cut to its `n_vocab` real rows."""
+    """Write safetensors that transformers loads; embedding and head cut to their `n_vocab` real rows."""
     if n_vocab:
-        embedding = next(name for name in state if name.endswith(("wte.weight", "embed_tokens.weight")))
-        state = {**state, embedding: state[embedding][:n_vocab].contiguous()}
+        by_token = [name for name in state if name.endswith(EMBEDDINGS) and "wpe" not in name]
+        state = {**state, **{name: state[name][:n_vocab].contiguous() for name in by_token}}
     with writing(path.parent, temporary(path)):
         safetensors.torch.save_file(state, temporary(path), metadata={"format": "pt"})
         temporary(path).chmod(0o644)  # safetensors makes it private
@@ -1802,7 +1821,7 @@ def load_weights(model, snapshot: Path) -> None:
     with of_this_version(snapshot):
         weights = safetensors.torch.load_file(snapshot / "model.safetensors")
         missing, unexpected = model.load_state_dict(weights, strict=False)
-        assert missing == ["lm_head.weight"] and not unexpected, (missing, unexpected)  # tied to the embedding
+        assert missing == tied_away(model) and not unexpected, (missing, unexpected)
 
 
 @contextlib.contextmanager
@@ -1815,9 +1834,14 @@ def of_this_version(snapshot: Path):
         )
 
 
+def tied_away(model) -> list[str]:
+    """What no file holds: a head that is the embedding again."""
+    return ["lm_head.weight"] if model.config.tie_word_embeddings else []
+
+
 def model_state(model) -> dict[str, torch.Tensor]:
     """The model's weights on the CPU, whole, without the tied copy of the embedding; all processes must call it."""
-    state = {name: weight for name, weight in model.state_dict().items() if name != "lm_head.weight"}
+    state = {name: weight for name, weight in model.state_dict().items() if name not in tied_away(model)}
     return {name: weight.cpu().contiguous() for name, weight in gather_shards(state).items()}
 
 
@@ -2122,6 +2146,19 @@ def draw_losses(path: Path, rows: list[dict]) -> None:
     os.replace(temporary(path), path)
 
 
+def about_the_base(name: str) -> str:
+    """Lines of the card's head: the model that training started from, and the licence that its own card gives it."""
+    import huggingface_hub
+
+    is_local, lines = Path(name).is_dir(), ""
+    if not is_local:
+        lines += f"base_model: {name}\n"
+    with contextlib.suppress(Exception):  # without a card, or the network
+        data = huggingface_hub.ModelCard.load(Path(name) / "README.md" if is_local else name).data
+        lines += "".join(f"{key}: {json.dumps(data[key])}\n" for key in ("license", "license_name") if data.get(key))
+    return lines
+
+
 def write_model_card(model_dir: Path, args, command: str, data_card: str, rows: list[dict], progress: Progress) -> None:
     """README.md of the chatbot: what it was trained on and how, its loss curve, and answers as they came out."""
     curve = "![Loss curve](loss.png)"
@@ -2138,7 +2175,7 @@ def write_model_card(model_dir: Path, args, command: str, data_card: str, rows: 
         f"""---
 library_name: transformers
 pipeline_tag: text-generation
----
+{about_the_base(args.init_from) if args.init_from else ""}---
 # {model_dir.name}
 
 A {rows[0].get("parameters", 0):,}-parameter `{args.arch}` chatbot, {"started from " + args.init_from if args.init_from else "trained from scratch"}.
@@ -2200,7 +2237,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("model").add_argument
     add("--cfg", choices=CONFIGS, default="baseline_355m", help="size: tiny for a laptop, small_test 124 M parameters, "
         "baseline_355m, heavier_420m (505 M in truth)")
-    add("--arch", choices=("gpt2", "llama"), default="gpt2", help="llama: RMSNorm, RoPE and SwiGLU at the same size")
+    add("--arch", choices=("gpt2", "llama", "qwen3"), default="gpt2", help="llama: RMSNorm, RoPE and SwiGLU at the same size; "
+        "qwen3: queries and keys normed besides")
     add("--n_layer", help="number of blocks, instead of what --cfg says")
     add("--n_embd", help="width of a token's vector, instead of what --cfg says")
     add("--n_head", help="attention heads, instead of what --cfg says; they divide --n_embd")

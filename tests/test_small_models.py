@@ -1,0 +1,171 @@
+"""Today's small models: from weights of another tokenizer and another shape than GPT-2's to a chat, on made-up ones."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from accelerate import Accelerator
+from conftest import call, metrics, mistake, read_jsonl
+from safetensors.torch import load_file
+from test_tokenizers import KINDS, make
+from transformers import (
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    LlamaConfig,
+    PreTrainedTokenizerFast,
+    Qwen2Config,
+    Qwen3Config,
+)
+
+import inference
+import prep_data
+import train
+
+SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 512}
+SHAPE |= {"intermediate_size": 64, "initializer_range": 0.3}
+BASES = {  # the kind of tokenizer, the config, rows of the embedding beyond the tokenizer's
+    "smollm2": ("smollm2", LlamaConfig(**SHAPE, num_key_value_heads=2, tie_word_embeddings=True), 0),
+    "llama3": ("llama3", LlamaConfig(**SHAPE, num_key_value_heads=1, tie_word_embeddings=False), 0),
+    "qwen2": ("qwen", Qwen2Config(**SHAPE, num_key_value_heads=2, tie_word_embeddings=True), 67),
+    "qwen3": ("qwen", Qwen3Config(**SHAPE, num_key_value_heads=2, head_dim=16, tie_word_embeddings=True), 130),
+}
+STEPS = (
+    "--seq_len",
+    "96",
+    "--batch_size",
+    "2",
+    "--grad_accum",
+    "1",
+    "--cpu",
+    "--fp32",
+    "--log_every",
+    "1",
+    "--lr",
+    "3e-3",
+)
+
+
+@pytest.fixture(scope="module", params=BASES)
+def base(request, tmp_path_factory):
+    """(folder of a model in bf16, in several files, that nobody here has made; folder of data with its tokenizer)."""
+    kind, config, spare = BASES[request.param]
+    folder = tmp_path_factory.mktemp(request.param)
+    tokenizer = PreTrainedTokenizerFast(tokenizer_object=make(folder / "theirs", *KINDS[kind]))
+    config.vocab_size = len(tokenizer) + spare
+    torch.manual_seed(0)
+    AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(folder / "base", max_shard_size="20KB")
+    tokenizer.save_pretrained(folder / "base")
+    (folder / "base/README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")
+    rows = [{"instruction": f"What is {n} + 1?", "output": f"It is {n + 1}.\n\n\tSure 🙂"} for n in range(40)]
+    (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    call(
+        prep_data.main, "--dataset", folder / "rows.jsonl", "--out_dir", folder / "data", "--tokenizer", folder / "base"
+    )
+    return folder / "base", folder / "data"
+
+
+def given(base):
+    args = train.build_parser().parse_args(["--model_dir", "x", "--init_from", str(base[0]), *STEPS])
+    args.precision = "fp32"
+    n_vocab = len(AutoTokenizer.from_pretrained(base[1] / "tokenizer"))
+    return args, n_vocab
+
+
+def test_packed_rows_give_the_gradients_of_each_document_alone(base):
+    args, n_vocab = given(base)
+    documents, *_ = train.read_documents(base[1] / "train_tokenized.jsonl", 96, n_vocab, 0, False)
+    results = []
+    for packing, micro_batch, attention in ((True, 4, "documents_by_groups"), (True, 2, "sdpa"), (False, 1, "sdpa")):
+        model = train.build_model(args, n_vocab, attention)
+        rows, kept = train.Rows(documents[:12], 96, packing), {}
+        optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
+        optimizer.param_groups[0]["peak_lr"] = 0.0
+        optimizer.zero_grad = lambda kept=kept, model=model: kept.update(
+            (n, p.grad.clone()) for n, p in model.named_parameters()
+        )
+        args.grad_clip = float("inf")
+        module, every = train.NextTokenLoss(model, n_vocab), list(range(len(rows)))
+        loss, _ = train.training_step(Accelerator(cpu=True), module, [optimizer], rows, every, 1.0, args, micro_batch)
+        results.append((loss, kept))
+    for loss, gradients in results[:2]:
+        assert loss == pytest.approx(results[2][0], rel=1e-5)
+        for name, alone in results[2][1].items():
+            assert (gradients[name] - alone).abs().max() <= 1e-4 * alone.abs().max() + 1e-9, name
+
+
+def test_new_tokens_begin_as_the_mean_and_the_others_as_they_were(base):
+    args, n_vocab = given(base)
+    tokenizer = AutoTokenizer.from_pretrained(base[1] / "tokenizer")
+    config = train.build_config(args, n_vocab)
+    n_known = train.refuse_other_tokens(args.init_from, config, tokenizer)
+    assert n_known == len(AutoTokenizer.from_pretrained(base[0]))
+    ours = train.build_model(args, n_vocab, "sdpa", n_known).get_input_embeddings().weight
+    theirs = AutoModelForCausalLM.from_pretrained(base[0], dtype=torch.float32).get_input_embeddings().weight
+    assert torch.equal(ours[:n_known], theirs[:n_known])
+    for token in ("<|system|>", "<|user|>", "<|assistant|>"):
+        assert torch.allclose(ours[tokenizer.convert_tokens_to_ids(token)], theirs[:n_known].mean(0), atol=1e-6)
+
+
+def test_from_its_weights_to_a_chat(base, tmp_path):
+    flags = ("--data_dir", base[1], "--init_from", base[0], *STEPS, "--optim", "muon", "--save_every", "3")
+    call(train.main, *flags, "--model_dir", tmp_path / "whole", "--max_steps", "6")
+    losses = metrics(tmp_path / "whole", "loss")
+    assert losses[-1] < losses[0]
+    if base[0].parent.name.startswith("llama3"):  # the head is its own: in the snapshots too
+        undisturbed = load_file(tmp_path / "whole/step-000006/model.safetensors")
+        (tmp_path / "whole/step-000006/model.safetensors").unlink()  # as a power cut may leave it
+        call(train.main, *flags, "--model_dir", tmp_path / "whole", "--max_steps", "6")
+        again = load_file(tmp_path / "whole/step-000006/model.safetensors")
+        assert "lm_head.weight" in again and all(torch.equal(again[name], undisturbed[name]) for name in undisturbed)
+
+    model, info = AutoModelForCausalLM.from_pretrained(tmp_path / "whole", output_loading_info=True)
+    tokenizer = AutoTokenizer.from_pretrained(tmp_path / "whole")
+    assert not info["missing_keys"] and model.config.vocab_size == len(tokenizer)
+    assert 'license: "apache-2.0"' in (tmp_path / "whole/README.md").read_text()
+    asked = tmp_path / "asked.jsonl"
+    asked.write_text(json.dumps({"messages": [{"role": "user", "content": "What is 3 + 1?"}]}) + "\n")
+    call(inference.main, "--model_dir", tmp_path / "whole", "--prompts_file", asked, "--out", tmp_path / "out.jsonl")
+    (answer,) = read_jsonl(tmp_path / "out.jsonl")
+    special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    assert answer["answer"] and not any(token in answer["answer"] for token in special)
+
+
+def test_data_of_another_tokenizer_is_refused(base, tmp_path, chat_data, capsys):
+    line = mistake(
+        capsys, train.main, ["--data_dir", chat_data, "--init_from", base[0], "--model_dir", tmp_path / "x", *STEPS]
+    )
+    assert "prep_data.py --tokenizer" in line
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_window_shorter_than_the_rows_is_refused(tmp_path, chat_data, capsys):
+    config = Qwen2Config(**SHAPE, vocab_size=500, use_sliding_window=True, sliding_window=64, max_window_layers=0)
+    config.save_pretrained(tmp_path / "window")
+    line = mistake(
+        capsys,
+        train.main,
+        ["--data_dir", chat_data, "--init_from", tmp_path / "window", "--model_dir", tmp_path / "x", *STEPS],
+    )
+    assert "sees 64 tokens back; use --seq_len 64" in line
+
+
+def test_qwen3_from_scratch(chat_data, tmp_path):
+    flags = (
+        "--arch",
+        "qwen3",
+        "--n_layer",
+        "2",
+        "--n_embd",
+        "32",
+        "--n_head",
+        "2",
+        "--optim",
+        "muon",
+        "--max_steps",
+        "4",
+    )
+    call(train.main, "--data_dir", chat_data, "--model_dir", tmp_path / "run", "--cfg", "tiny", *flags, *STEPS)
+    model, info = AutoModelForCausalLM.from_pretrained(tmp_path / "run", output_loading_info=True)
+    assert model.config.model_type == "qwen3" and not info["missing_keys"]
