@@ -1562,9 +1562,9 @@ def create_model_dir(folder: Path, args, model, tokenizer, state, n_vocab: int, 
                 old.unlink()
         if first_row(folder).get("run") != first_metrics["run"]:  # weights of another shape
             (folder / "model.safetensors").unlink(missing_ok=True)
-        names = {path.name for path in new.iterdir()} - {"metrics.jsonl", "model.safetensors"}
-        for name in ("metrics.jsonl", *sorted(names), "model.safetensors"):
-            os.replace(new / name, folder / name)
+        rank = {"metrics.jsonl": 0, "model.safetensors": 2}
+        for file in sorted(new.iterdir(), key=lambda file: rank.get(file.name, 1)):
+            os.replace(file, folder / file.name)
         new.rmdir()
         if folder != model_dir:
             os.replace(folder, model_dir.resolve())
