@@ -90,8 +90,7 @@ def speeds(times: list[float]) -> tuple[float, float]:
 
 
 def run_bot(bot: inference.Chatbot, prompt: list[int]) -> tuple[list[int], list[float]]:
-    settings = {name: default for name, (_, default, *_) in inference.SETTINGS.items()}
-    settings.update(temperature=0, max_new_tokens=NEW_TOKENS)
+    settings = inference.GREEDY | {"max_new_tokens": NEW_TOKENS}
     return list(bot.generate(prompt, settings, torch.Generator())), bot.times
 
 
