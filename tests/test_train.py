@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import os
@@ -284,6 +285,11 @@ def test_overfits_one_batch(chat_data, tmp_path):
     shutil.copytree(chat_data, few)
     lines = (few / "train_tokenized.jsonl").read_text().splitlines()[:8]
     (few / "train_tokenized.jsonl").write_text("\n".join(lines) + "\n")
+    manifest = json.loads((few / "manifest.json").read_text())
+    manifest["sha256"]["train_tokenized.jsonl"] = hashlib.sha256(
+        (few / "train_tokenized.jsonl").read_bytes()
+    ).hexdigest()
+    (few / "manifest.json").write_text(json.dumps(manifest))
     call(train.main, *small_run(few, tmp_path / "run", "--max_steps", 150))
     assert metrics(tmp_path / "run", "loss")[-1] < 0.01
 
@@ -296,7 +302,7 @@ def test_the_precision_of_a_run_is_measured_once(tmp_path, monkeypatch, fastest,
     rates = {"bf16": {torch.bfloat16: 2.0, torch.float32: 1.0}, "fp32": {torch.bfloat16: 0.5, torch.float32: 1.0}}
     monkeypatch.setattr(train, "matmul_peak", lambda device, dtype, **_: rates[fastest][dtype])
     if begun:
-        (tmp_path / "metrics.jsonl").write_text(json.dumps({"arguments": {"precision": begun}}) + "\n")
+        (tmp_path / "metrics.jsonl").write_text(json.dumps({"run": {}, "arguments": {"precision": begun}}) + "\n")
     args = train.build_parser().parse_args(["--model_dir", str(tmp_path), "--cpu"])
     assert train.choose_precision(args) == chosen
 
