@@ -573,9 +573,10 @@ def check_shape(args) -> None:
         return
     if n_embd % n_head:
         fail(f"--n_embd {n_embd} is not a multiple of --n_head {n_head}")
-    if args.arch == "llama" and n_embd // n_head % 2:
+    if args.arch != "gpt2" and n_embd // n_head % 2:
         fail(
-            f"--arch llama turns pairs of numbers, and --n_embd {n_embd} / --n_head {n_head} is odd; take another --n_head"
+            f"--arch {args.arch} turns pairs of numbers, and --n_embd {n_embd} / --n_head {n_head} is odd; "
+            "take another --n_head"
         )
 
 
@@ -1102,7 +1103,7 @@ def contradictions(args, max_steps: float) -> list[str]:
             unset("save_every") != args.save_every > max_steps
         ),
         "--muon_lr does nothing without --optim muon": args.muon_lr != unset("muon_lr") and args.optim != "muon",
-        "--dropout does nothing with --arch llama, which has none": args.dropout and args.arch == "llama",
+        f"--dropout does nothing with --arch {args.arch}, which has none": args.dropout and args.arch != "gpt2",
         f"{', '.join(shape)} do nothing with --init_from, whose shape is taken": args.init_from and shape,
     }
     return [text for text, is_so in doubts.items() if is_so]
@@ -1118,10 +1119,11 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
     """Peak memory of a training step in GiB by part, from the shapes alone.
 
     L blocks of width C, V tokens, T positions, n = batch_size x T tokens at a time; W is the width of what a block
-    computes, C unless heads or MLP are wider than usual. In bytes, with `size` 2 in 16 bits and
-    4 in float32: a block keeps for the backward pass, for a token, the residual stream twice (8 C) and, in the precision
-    of the products, both norms' outputs, q, k and v, the attention's output and the MLP's input to GELU (10 C); a block
-    of Llama has a wider MLP, and RMSNorm and RoPE in float32. With checkpointing only the stream (4 C), and one block at a time.
+    computes, C unless heads or MLP are wider than usual. In bytes, with `size` 2 in 16 bits and 4 in float32: a block
+    keeps for the backward pass, for a token, the residual stream twice (8 C) and, in the precision of the products, both
+    norms' outputs, q, k and v, the attention's output and the MLP's input to GELU (10 C); a block of Llama has a wider
+    MLP, and RMSNorm and RoPE in float32; one of Qwen3 norms queries and keys besides. With checkpointing only the stream
+    (4 C), and one block at a time.
     Torch's own tracker agrees within 3 % on the shapes of --cfg (tests/test_memory.py); on toys it does not.
     """
     L, C, T, size = config.num_hidden_layers, config.hidden_size, args.seq_len, 4 if args.precision == "fp32" else 2
@@ -1138,6 +1140,8 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
         weights = hidden + 2 * L * C + V * C * (1 if config.tie_word_embeddings else 2)
     accumulates = batch_size < args.batch_size * args.grad_accum  # else gradients never meet the activations' peak
     block = n * W * ((8 + 10 * size if is_gpt2 else 30 + 8 * size) + (2 if args.dropout else 0))
+    if config.model_type == "qwen3":  # norms queries and keys, in float32
+        block += n * (queries + keys) * (4 + size)
     copies = hidden * size if size == 2 else 0  # autocast's own weights, for as long as the forward pass
     chunk = min(n, LOGITS_PER_CHUNK // V) * V  # logits: float32, and a copy in 16 bits
     at_loss = (6 if size == 2 else 4) * V * C + (6 if size == 2 else 4) * chunk + 10 * C * n

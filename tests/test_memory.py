@@ -64,10 +64,13 @@ CASES = [
     "--cfg small_test --batch_size 8 --grad_accum 4 --grad_checkpointing on",
     "--cfg small_test --batch_size 2 --grad_accum 1 --seq_len 2048 --fp32 --optim muon",
     "--cfg small_test --batch_size 8 --grad_accum 4 --arch llama",
+    "--cfg small_test --batch_size 8 --grad_accum 4 --arch qwen3",
     *(
         pytest.param(case, marks=pytest.mark.slow)
         for case in (
             "--cfg small_test --batch_size 4 --grad_accum 4 --arch llama --fp32",
+            "--cfg small_test --batch_size 4 --grad_accum 4 --arch qwen3 --fp32",
+            "--cfg small_test --batch_size 4 --grad_accum 4 --arch qwen3 --grad_checkpointing on",
             "--cfg small_test --batch_size 4 --grad_accum 4 --fp32 --grad_checkpointing on",
             "--cfg baseline_355m --batch_size 2 --grad_accum 16",
             "--cfg baseline_355m --batch_size 8 --grad_accum 4 --grad_checkpointing on",

@@ -151,6 +151,19 @@ def test_a_window_shorter_than_the_rows_is_refused(tmp_path, chat_data, capsys):
     assert "sees 64 tokens back; use --seq_len 64" in line
 
 
+@pytest.mark.parametrize("arch", ["llama", "qwen3"])
+def test_an_odd_head_is_refused(arch, chat_data, tmp_path, capsys):
+    flags = ["--arch", arch, "--cfg", "tiny", "--n_embd", "9", "--n_head", "3", *STEPS]
+    line = mistake(capsys, train.main, ["--data_dir", chat_data, "--model_dir", tmp_path / "x", *flags])
+    assert f"--arch {arch} turns pairs of numbers" in line
+
+
+def test_dropout_without_effect_is_said(chat_data, tmp_path, capsys):
+    flags = ("--arch", "qwen3", "--cfg", "tiny", "--n_embd", "32", "--n_head", "2", "--dropout", "0.1", "--dry_run")
+    call(train.main, "--data_dir", chat_data, "--model_dir", tmp_path / "x", *flags, *STEPS)
+    assert "warning: --dropout does nothing with --arch qwen3" in capsys.readouterr().out
+
+
 def test_qwen3_from_scratch(chat_data, tmp_path):
     flags = (
         "--arch",
