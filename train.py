@@ -1351,7 +1351,7 @@ class Watch:
     def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
         if is_finite(self.accelerator, loss, grad_norm):
             usual, n_losses = statistics.median(self.recent_losses or [loss]), len(self.recent_losses)
-            if n_losses >= 20 and loss > 1.5 * usual:
+            if n_losses >= 20 and loss > max(1.5 * usual, usual + 0.5):  # near 0 a row that is harder is no trouble
                 say(f"loss spike at step {step}: {loss:.4f}, the median of the last {n_losses} was {usual:.4f}")
             self.recent_losses.append(loss)
             self.bad_in_a_row = 0

@@ -295,6 +295,17 @@ def test_overfits_one_batch(chat_data, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "usual, next_one, said", [(2.0, 3.1, True), (2.0, 2.9, False), (0.02, 0.05, False), (0.02, 0.6, True)]
+)
+def test_a_loss_spike_is_said(usual, next_one, said, tmp_path, capsys):
+    watch = train.Watch(Accelerator(cpu=True), tmp_path, settings())
+    rows = train.Rows(uneven_documents(), 64, True)
+    for step, loss in enumerate([usual] * 20 + [next_one]):
+        assert watch.is_good(step, loss, 1.0, rows, [0])
+    assert ("loss spike at step 20" in capsys.readouterr().out) == said
+
+
+@pytest.mark.parametrize(
     "fastest, begun, chosen", [("bf16", None, "bf16"), ("fp32", None, "fp32"), ("bf16", "fp32", "fp32")]
 )
 def test_the_precision_of_a_run_is_measured_once(tmp_path, monkeypatch, fastest, begun, chosen):
