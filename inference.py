@@ -827,7 +827,14 @@ def read_row(where: str, line: str, system: str) -> tuple[str, list[dict]] | Non
         row = json.loads(line)
         if "messages" not in row and isinstance(row["text"], str):
             return None
-        turns = [{"role": turn["role"], "content": clean(turn["content"])} for turn in row["messages"]]
+        turns = [
+            {
+                "role": turn["role"],
+                "content": clean(turn["content"]),
+                **({"weight": 0} if turn.get("weight") == 0 else {}),
+            }
+            for turn in row["messages"]
+        ]
         first = {"role": "system", "content": clean(row.get("system", system))}
         system_turn = turns.pop(0) if turns and turns[0]["role"] == "system" else first
         if not turns or any(turn["role"] != ("user", "assistant")[i % 2] for i, turn in enumerate(turns)):
@@ -926,7 +933,8 @@ def read_questions(bots: list[Chatbot], source: Path, system: str, max_new_token
                 texts += 1
                 continue
             questions = row[1][: len(row[1]) - (row[1][-1]["role"] == "assistant")]
-            reference = row[1][-1]["content"] if len(questions) < len(row[1]) else None
+            answer = row[1][-1] if len(questions) < len(row[1]) else {}
+            reference = None if answer.get("weight") == 0 else answer.get("content")  # marked as bad, it is no measure
             for known, ids in zip(prompts, [bot.fit(row[0], questions, max_new_tokens)[0] for bot in bots]):
                 known.append(ids)
             records.append({"system": row[0], "messages": questions, "reference": reference})

@@ -685,3 +685,10 @@ def test_answers_land_beside_the_model_by_default_and_need_no_reference(bot_dir,
     assert "NaN" not in (bot_dir / "answers-asked.score.json").read_text()
     assert [record["answer"] for record in read_jsonl(bot_dir / "answers-asked.jsonl")] == [FACTS["Hi"], FACTS["Count"]]
     assert f"Chat with it: python inference.py --model_dir {bot_dir}" in err
+
+
+def test_an_answer_that_is_marked_as_bad_is_no_reference(bot_dir, tmp_path, capsys):
+    turns = [{"role": "user", "content": "Hi"}, {"role": "assistant", "content": "Go away.", "weight": 0}]
+    asked = write_jsonl(tmp_path / "asked.jsonl", [{"messages": turns}, row("Count")])
+    run(capsys, "--model_dir", bot_dir, "--prompts_file", asked, "--out", tmp_path / "a.jsonl")
+    assert [record["reference"] for record in read_jsonl(tmp_path / "a.jsonl")] == [None, None]
