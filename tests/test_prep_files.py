@@ -20,6 +20,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 import zstandard
 from conftest import HANG_S, ROOT, mistake, run_script, write_jsonl
@@ -479,3 +480,24 @@ def test_the_next_command_can_be_pasted(tmp_path, capsys):
     prep(write_jsonl(tmp_path / "x.jsonl", pairs("q", 9)), tmp_path / "my $set")
     words = shlex.split(capsys.readouterr().out.splitlines()[-1])
     assert words[3:7] == ["--data_dir", str(tmp_path / "my $set"), "--model_dir", "checkpoints/my $set"]
+
+
+@pytest.mark.parametrize(
+    "offsets", [[0, 5, 3, 9], [0, 3, 10**6, 10**6 + 3], [-7, 3, 6, 9]], ids=["back", "beyond", "before"]
+)
+def test_arrow_with_damaged_offsets_is_one_line(offsets, tmp_path, capsys):
+    """Arrow trusts where a file says that its texts begin, and reads what is not there."""
+    import pyarrow as pa
+
+    table = pa.table({"question": ["how", "who", "ok "], "answer": ["yes", "no!", "eh?"]})
+    with pa.ipc.new_stream(tmp_path / "x.arrow", table.schema) as stream:
+        stream.write_table(table)
+    whole, sound = (tmp_path / "x.arrow").read_bytes(), np.array([0, 3, 6, 9], np.int32).tobytes()
+    assert whole.count(sound) == 2
+    (tmp_path / "x.arrow").write_bytes(whole.replace(sound, np.array(offsets, np.int32).tobytes()))
+    line = mistake(
+        capsys,
+        prep_data.main,
+        ["--dataset", tmp_path / "x.arrow", "--out_dir", tmp_path / "out", "--train_tokenizer", "260"],
+    )
+    assert "x.arrow: cannot be read" in line

@@ -193,3 +193,33 @@ def test_accents_may_be_composed(tmp_path):
     """Qwen reads a letter and its accent as one character: the same text, and no reason to lose the row."""
     make(tmp_path / "theirs", *KINDS["qwen"])
     assert len(prepare(tmp_path, [*TEXTS, "cafe\u0301"])) == 5
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_long_text_has_the_tokens_of_its_pieces(kind, tmp_path, monkeypatch):
+    """No tokenizer's word goes on where a text is cut for the sake of memory."""
+    bpe = make(tmp_path / "theirs", *KINDS[kind])
+    monkeypatch.setattr(prep_data, "PIECE", 800)
+    draw = random.Random(kind)
+    words = [
+        "word",
+        " of",
+        "  two",
+        "\n\n",
+        " été",
+        "東京。",
+        "!",
+        " 42",
+        "\t x",
+        "'ll",
+        " \n",
+        "\u3000",
+        "\r\n",
+        "     ",
+        "):\n",
+    ]
+    for _ in range(60):
+        text = "".join(draw.choices(words, k=1000))
+        pieces = list(prep_data.pieces(text))
+        ids = [i for piece in pieces for i in bpe.encode(piece, add_special_tokens=False).ids]
+        assert len(pieces) > 2 and ids == bpe.encode(text, add_special_tokens=False).ids, pieces
