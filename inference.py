@@ -17,11 +17,13 @@ flags.
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
 if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a word
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    gc.disable()  # nothing of what loads is garbage, and to look at it takes a tenth of the start
 
 import argparse
 import atexit
@@ -563,6 +565,8 @@ def run(args: argparse.Namespace) -> None:
     how = {name: getattr(args, name) for name in ("device", "dtype", "quantize", "compile")}
     load = functools.partial(Chatbot, **how)
     bot = load(args.model_dir)
+    gc.freeze()  # nor does it become any: to look at it again, at the exit too, takes a quarter of a short call
+    gc.enable()
     flags = {name: getattr(args, name) for name in SETTINGS} | ({"temperature": 0.0} if args.greedy else {})
     settings = {}
     with reading(Path(bot.name), "generation_config.json"):
@@ -690,9 +694,11 @@ class PackedLinear(torch.nn.Module):
 
 
 def can_be_packed(model: torch.nn.Module) -> bool:
-    """oneDNN has the kernel for x86, in float32 and, where choose_dtype chose it, in bf16."""
-    onednn = platform.machine() in ("x86_64", "AMD64") and torch.backends.mkldnn.is_available()
-    return onednn and model.device.type == "cpu" and model.dtype in (torch.float32, torch.bfloat16)
+    """oneDNN has the kernel for x86: in float32, and in bf16 where the processor has instructions for it."""
+    if model.device.type != "cpu" or platform.machine() not in ("x86_64", "AMD64"):
+        return False
+    is_bf16 = model.dtype == torch.bfloat16 and torch.ops.mkldnn._is_mkldnn_bf16_supported()
+    return torch.backends.mkldnn.is_available() and (is_bf16 or model.dtype == torch.float32)
 
 
 def pack(model: torch.nn.Module) -> None:

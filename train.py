@@ -17,11 +17,13 @@ week at a desk needs besides: speed, a plan, guards, snapshots. To understand tr
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 
 if __name__ == "__main__":  # Ctrl-C while the rest still loads ends without a word
     signal.signal(signal.SIGINT, lambda *_: os._exit(130))
+    gc.disable()  # nothing of what loads is garbage, and to look at it takes a tenth of the start
 
 import argparse
 import atexit
@@ -66,6 +68,9 @@ from torch.utils.checkpoint import checkpoint
 from torch.utils.tensorboard import SummaryWriter
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
+
+gc.freeze()  # nor does it become any: to look at it again takes a quarter of a short call, most of it at the exit
+gc.enable()
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 IGNORE_INDEX = -100  # a label that nothing is learned from, as everywhere in Hugging Face
