@@ -121,7 +121,8 @@ test)
   set_up requirements.txt tests/requirements.txt
   step "lint" python -m ruff check .
   step "format" python -m ruff format --check .
-  step "tests" python -m pytest
+  # a file is one worker's, since its tests share what they have trained; the longest files come last
+  step "tests" python -m pytest -n auto --maxprocesses 4 --dist loadfile --no-loadscope-reorder
   say '\n%s' "$timings"
   exit 0
   ;;
@@ -132,8 +133,7 @@ say '\n== how long it took\n%s\n' "$timings"
 if [ -t 0 ]; then
   exec python inference.py --model_dir $model
 fi
-for question in "Who are you?" "What is the capital of France?" "Who won the Battle of Waterloo?"; do
-  say 'User: %s\nAssistant: ' "$question"
-  python inference.py --model_dir $model --prompt "$question"
-done
+questions=("Who are you?" "What is the capital of France?" "Who won the Battle of Waterloo?")
+answers=$(printf '%s\n' "${questions[@]}" | python inference.py --model_dir $model)
+paste -d '\n' <(printf 'User: %s\n' "${questions[@]}") <(sed 's/^/Assistant: /' <<<"$answers") 2>/dev/null || :
 say '\nChat with it:\n\n    .venv/bin/python inference.py --model_dir %s\n' $model
