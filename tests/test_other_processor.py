@@ -11,8 +11,8 @@ from conftest import metrics, run_script
 
 # oneDNN and ATen leave AVX-512 alone then, where there is any
 WITHOUT_AVX512 = {"ONEDNN_MAX_CPU_ISA": "AVX2", "ATEN_CPU_CAPABILITY": "avx2"}
-STEPS = ["--cfg", "tiny", "--seq_len", "64", "--batch_size", "8", "--grad_accum", "1", "--optim", "muon", "--max_steps",
-         "12", "--log_every", "1", "--cpu"]  # fmt: skip
+STEPS = ["--cfg", "tiny", "--n_layer", "1", "--seq_len", "64", "--batch_size", "8", "--grad_accum", "1", "--optim", "muon",
+         "--max_steps", "6", "--log_every", "1", "--cpu"]  # fmt: skip
 RATIO = "import train; fp32, bf16 = train.cpu_speeds(); print(fp32 / bf16)"
 # the second choice is made by the speeds that the first has measured
 CHAT = "import sys, inference; inference.main(sys.argv[1:]); print(inference.choose_dtype('auto', 'cpu', None))"
@@ -41,6 +41,6 @@ def test_a_processor_without_bf16_trains_and_chats_in_float32_at_its_speed(chat_
     for slower in ("there", "bf16"):  # with anything in bf16, Muon's iteration or the model, it is 50 to 100 times
         assert seconds_a_step(tmp_path / slower) < 4 * seconds_a_step(tmp_path / "here")
     # what goes on there is the run that was begun here, in whichever precision
-    assert "resume" in on(WITHOUT_AVX512, *train, tmp_path / "here", "--max_steps", "14")
+    assert "resume" in on(WITHOUT_AVX512, *train, tmp_path / "here", "--max_steps", "8")
     answer = on(WITHOUT_AVX512, "-c", CHAT, "--model_dir", tmp_path / "there", "--prompt", "Hi", "--max_new_tokens", 8)
     assert answer.rstrip("\n").endswith("\ntorch.float32") and len(answer) > len("\ntorch.float32\n")

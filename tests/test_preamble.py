@@ -109,9 +109,11 @@ def closed_terminal() -> int:
     return terminal
 
 
-@pytest.mark.parametrize(
-    "outlet", [gone_pipe, closed_terminal, lambda: os.open("/dev/full", os.O_WRONLY), None], ids=str
-)
+def full_disk() -> int:
+    return os.open("/dev/full", os.O_WRONLY)
+
+
+@pytest.mark.parametrize("outlet", [gone_pipe, closed_terminal, full_disk, None])
 @pytest.mark.parametrize("name", ["stdout", "stderr"])
 def test_a_stream_that_is_gone_is_no_reason_to_end(tmp_path, outlet, name):
     program = STREAMS.format(script="prep_data", seen=tmp_path / "seen")

@@ -354,8 +354,8 @@ def test_samples_at_an_evaluation_are_those_of_the_cpu(runs):
         [line for line in said.splitlines() if " -> " in line]
         for said in (trained(runs, "fp32").out, runs.said_by_cpu["gpt2"])
     )
-    assert len(samples) == 6, "three questions, before the first step and after the last"
-    assert samples == on_cpu
+    assert len(samples) == 2, "a question, before the first step and after the last"
+    assert samples == on_cpu[::3]  # of three held-out questions the card is asked the first
 
 
 @pytest.mark.parametrize("name", ["greedy", "drawn", "in bf16", "on Turing", "compiled chat", "prompt"])
