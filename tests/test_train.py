@@ -324,7 +324,9 @@ def test_first_ten_losses_are_pinned(chat_data, tmp_path):
     assert metrics(tmp_path / "run", "loss") == pytest.approx(pinned, rel=2e-3)
 
 
-def test_memory_prediction_follows_the_flags(chat_data, capsys):
+def test_memory_prediction_follows_the_flags(chat_data, capsys, monkeypatch):
+    monkeypatch.setattr(train, "dry_run", lambda *args: "")  # which would measure the steps of each
+
     def predicted(*flags) -> float:
         shape = ["--n_embd", 384, "--seq_len", 512, "--batch_size", 4, "--vram_gb", 16]
         call(train.main, *small_run(chat_data, "unused", *shape, "--dry_run", *flags))

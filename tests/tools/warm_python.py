@@ -6,6 +6,7 @@ python tests/tools/warm_python.py ADDRESS    serves; what `client` writes is the
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import os
 import runpy
@@ -42,6 +43,7 @@ def serve(address: str) -> None:
     import transformers.models.gpt2.modeling_gpt2
     import transformers.models.llama.modeling_llama  # noqa: F401
 
+    gc.freeze()  # or each fork would look at all of this again, and get a copy of what it touches
     server = socket.socket(socket.AF_UNIX)
     server.bind(address)
     server.listen()
