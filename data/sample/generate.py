@@ -2270,8 +2270,8 @@ UNTAUGHT: dict[str, list] = {
 
 # How many questions are drawn: for each fact of a kind, for each kind with untaught and with made-up subjects.
 TIMES = {
-    "capital": 21, "currency": 24, "continent": 21, "symbol": 24, "book": 24, "maker": 27, "first": 40, "event": 32,
-    "number": 27, "young": 23, "record": 38, "planet": 33, "definition": 23, "own": 30,
+    "capital": 22, "currency": 26, "continent": 23, "symbol": 26, "book": 26, "maker": 29, "first": 43, "event": 34,
+    "number": 29, "young": 25, "record": 41, "planet": 35, "definition": 25, "own": 32,
 }  # fmt: skip
 ALIASED = 1.5  # times as many where a subject has other names, which want to be learned too
 TIMES_UNTAUGHT = {
@@ -2280,7 +2280,7 @@ TIMES_UNTAUGHT = {
     "number": (560, 0), "young": (300, 40), "planet": (140, 0), "definition": (380, 60), "who": (440, 0), "thing": (1000, 0),
 }  # fmt: skip
 FREE_TIMES = 1200
-SHARE_UNTAUGHT = 0.72
+SHARE_UNTAUGHT = 0.66
 ORDINALS = {row[0] for row in PLANET[2]}
 SMALL_WORDS = {"the", "is", "of", "a", "an", "does", "do", "did", "was", "in", "are", "to", "on"}
 
@@ -2458,7 +2458,7 @@ def typed(rng: random.Random, text: str, is_question: bool = True) -> str:
         words = text.split(" ")
         kept = [word for word in words if word.lower() not in SMALL_WORDS or rng.random() < 0.3]
         text = " ".join(kept) if len(kept) > 1 else text
-    while rng.random() < 0.13:
+    while rng.random() < 0.12:
         text = typo(rng, text)
     if rng.random() < 0.06:
         text = re.sub(r"[A-Za-z]+", lambda word: SLANG.get(word.group().lower(), word.group()), text)
