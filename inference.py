@@ -729,7 +729,7 @@ def reading(folder: Path, *names: str) -> Iterator[None]:
     library raise is in nobody's list."""
     try:
         yield
-    except Mistake:
+    except (Mistake, torch.OutOfMemoryError):  # the latter says nothing of the folder
         raise
     except Exception as error:
         there = ", ".join(name for name in names if (folder / name).exists())
@@ -896,32 +896,50 @@ METRICS: tuple[tuple[str, str, str, str, Callable[[float], float], str], ...] = 
 
 @torch.inference_mode()
 def answer_all(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int, batch_size: int) -> list[list[int]]:
-    """Greedy answers, `<|endoftext|>` included where it came: those of one at a time, in batches of similar length."""
+    """Greedy answers, `<|endoftext|>` included where it came: those of one at a time, in batches of similar length, which
+    are halved where the GPU's memory does not suffice."""
     answers: list[list[int]] = [[] for _ in prompts]
-    order = sorted(range(len(prompts)), key=lambda i: len(prompts[i]))
-    for start in range(0, len(order), batch_size):
-        alive, cache = order[start : start + batch_size], DynamicCache(config=bot.model.config)
-        pads = [len(prompts[alive[-1]]) - len(prompts[i]) for i in alive]  # on the left
-        ids = torch.tensor([[bot.end] * pad + prompts[i] for pad, i in zip(pads, alive)], device=bot.device)
-        mask = torch.tensor([[0] * pad + [1] * len(prompts[i]) for pad, i in zip(pads, alive)], device=bot.device)
-        while alive:
-            options = {bot.cache_argument: cache, "use_cache": True, "logits_to_keep": 1}
-            positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-            logits = bot.model(ids, attention_mask=mask, position_ids=positions, **options).logits[:, -1]
-            if not (logits.abs() < LARGEST_SCORE).all():
-                raise Mistake(f"{bot.name}: scores are no numbers in {bot.model.dtype}; try --dtype fp32")
-            ids = logits.float().masked_fill(bot.banned, -math.inf).argmax(-1, keepdim=True)
-            for i, token in zip(alive, ids[:, 0].tolist()):
-                answers[i].append(token)
-            room = [min(max_new_tokens, bot.n_positions - len(prompts[i])) - len(answers[i]) for i in alive]
-            going = [j for j, i in enumerate(alive) if answers[i][-1] != bot.end and room[j] > 0]
-            if going and len(going) < len(alive):  # who has finished leaves the batch
-                rows = torch.tensor(going, device=bot.device)
-                cache.batch_select_indices(rows)
-                ids, mask = ids[rows], mask[rows]
-            alive, mask = [alive[j] for j in going], F.pad(mask, (0, 1), value=1)
+    order, done = sorted(range(len(prompts)), key=lambda i: len(prompts[i])), 0
+    while done < len(order):
+        batch, found = order[done : done + batch_size], None
+        with contextlib.suppress(torch.OutOfMemoryError) if len(batch) > 1 else contextlib.nullcontext():
+            found = answer_batch(bot, [prompts[i] for i in batch], max_new_tokens)
+        if found is None:
+            torch.cuda.empty_cache()
+            batch_size = len(batch) // 2
+            say(f"out of GPU memory: from here {batch_size} questions at a time, the same answers")
+            continue
+        for i, answer in zip(batch, found):
+            answers[i] = answer
+        done += len(batch)
         if sys.stderr.isatty():
-            print(f"\r{start + len(pads):,} of {len(order):,} answered", end="", file=sys.stderr, flush=True)
+            print(f"\r{done:,} of {len(order):,} answered", end="", file=sys.stderr, flush=True)
+    return answers
+
+
+def answer_batch(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int) -> list[list[int]]:
+    """The answers to some prompts, which are computed side by side; the last is the longest."""
+    answers: list[list[int]] = [[] for _ in prompts]
+    alive, cache = list(range(len(prompts))), DynamicCache(config=bot.model.config)
+    pads = [len(prompts[-1]) - len(prompt) for prompt in prompts]  # on the left
+    ids = torch.tensor([[bot.end] * pad + prompt for pad, prompt in zip(pads, prompts)], device=bot.device)
+    mask = torch.tensor([[0] * pad + [1] * len(prompt) for pad, prompt in zip(pads, prompts)], device=bot.device)
+    while alive:
+        options = {bot.cache_argument: cache, "use_cache": True, "logits_to_keep": 1}
+        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
+        logits = bot.model(ids, attention_mask=mask, position_ids=positions, **options).logits[:, -1]
+        if not (logits.abs() < LARGEST_SCORE).all():
+            raise Mistake(f"{bot.name}: scores are no numbers in {bot.model.dtype}; try --dtype fp32")
+        ids = logits.float().masked_fill(bot.banned, -math.inf).argmax(-1, keepdim=True)
+        for i, token in zip(alive, ids[:, 0].tolist()):
+            answers[i].append(token)
+        room = [min(max_new_tokens, bot.n_positions - len(prompts[i])) - len(answers[i]) for i in alive]
+        going = [j for j, i in enumerate(alive) if answers[i][-1] != bot.end and room[j] > 0]
+        if going and len(going) < len(alive):  # who has finished leaves the batch
+            rows = torch.tensor(going, device=bot.device)
+            cache.batch_select_indices(rows)
+            ids, mask = ids[rows], mask[rows]
+        alive, mask = [alive[j] for j in going], F.pad(mask, (0, 1), value=1)
     return answers
 
 

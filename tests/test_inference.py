@@ -606,6 +606,30 @@ def questions(tmp_path) -> Path:
     return write_jsonl(tmp_path / "questions.jsonl", [*rows, row("Who are you?"), {"text": "plain"}])
 
 
+def test_a_batch_that_is_too_large_is_halved_and_answered_alike(bot_dir, questions, capsys, monkeypatch):
+    def sheet(*flags) -> tuple[list[str], str]:
+        out = questions.parent / "sheet.jsonl"
+        said = run(capsys, "--model_dir", bot_dir, "--prompts_file", questions, "--dtype", "fp32", "--out", out, *flags)
+        return [record["answer"] for record in read_jsonl(out)], said[1]
+
+    answers, _ = sheet()
+    forward = transformers.GPT2LMHeadModel.forward
+
+    def short(self, ids, *args, **kwargs):
+        if len(ids) > room:
+            raise torch.OutOfMemoryError
+        return forward(self, ids, *args, **kwargs)
+
+    monkeypatch.setattr(transformers.GPT2LMHeadModel, "forward", short)
+    room = 3
+    again, said = sheet()
+    assert again == answers and said.count("out of GPU memory: from here") == 2  # 15, 7, and 3 fit
+    room = 0
+    with pytest.raises(SystemExit) as ended:
+        sheet()
+    assert ended.value.code == 2 and "memory is full" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("kind", ["gpt2", "llama"])
 def test_the_score_sheet_equals_one_by_one_and_an_independent_count(kind, bot_dir, llama_dir, questions, capsys):
     folder = bot_dir if kind == "gpt2" else llama_dir
