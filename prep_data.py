@@ -32,6 +32,7 @@ import bz2
 import codecs
 import contextlib
 import csv
+import ctypes
 import errno
 import functools
 import gc
@@ -576,6 +577,8 @@ def start_worker(*arguments: Any) -> None:
     if multiprocessing.parent_process():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever a program that calls main has made of it
+        if sys.platform == "linux":  # when that one is killed, they go with it, and do not complain of its pipes
+            ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
 def encode_batch(batch: list[tuple[Any, str]]) -> list[tuple]:

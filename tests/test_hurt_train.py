@@ -747,7 +747,7 @@ ROWS = {  # of the tutorial's table: the test that proves it
     "Ctrl-C, also behind a pipe to `tee`; `kill`": "test_a_stop_saves_whatever_became_of_the_terminal",
     "the terminal is closed, ssh drops": "test_a_stop_saves_whatever_became_of_the_terminal",
     "the same to a run that `nohup` started": "test_a_run_that_nohup_started_does_not_end_with_the_terminal",
-    "a power cut, `kill -9`, the machine freezes": "test_killed_at_any_instant_the_run_ends_bit_for_bit_the_same",
+    "a power cut, `kill -9`, the machine freezes": "test_the_same_command_ends_as_if_nothing_had_been",
     "nobody takes its output any more, or not that character": "test_an_outlet_that_is_gone_does_not_end_a_run",
     "`metrics.jsonl` cannot be written": "test_rows_that_could_not_be_written_come_with_the_last",
     "TensorBoard's events cannot be written": "test_tensorboard_that_cannot_write_is_said_once",
@@ -773,6 +773,7 @@ def test_each_row_of_the_tutorials_table_is_a_test():
     rows = [line.split(" | ")[0][2:] for line in table.splitlines() if line.startswith("| ")]
     assert rows[1:] == list(ROWS)
     tests = "".join(
-        (ROOT / "tests" / name).read_text(encoding="utf-8") for name in ("test_hurt_train.py", "test_train.py")
+        (ROOT / "tests" / name).read_text(encoding="utf-8")
+        for name in ("test_hurt_train.py", "test_train.py", "test_pulled_plugs.py")
     )
     assert not [test for test in ROWS.values() if f"\ndef {test}(" not in tests]

@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import os
-import random
 import re
 import shutil
 import signal
@@ -20,7 +19,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from accelerate import Accelerator
-from conftest import BATCH, SMALL, call, metrics, mistake, run_script, settings, small_run, start_script
+from conftest import BATCH, SMALL, call, metrics, mistake, run_script, settings, small_run
 from safetensors.torch import load_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from transformers import AutoModelForCausalLM, AutoTokenizer, GPT2Config, GPT2LMHeadModel
@@ -446,41 +445,6 @@ def same_weights(one: Path, other: Path) -> bool:
 
 
 INTERRUPTED = ["--dropout", 0.1, "--max_steps", 60, "--eval_every", 7, "--save_every", 5]
-
-
-def pull_the_plug(chat_data: Path, tmp_path: Path, kills: int, seed: int = 0) -> None:
-    """Kill a run `kills` times at random instants, resume it each time, and compare the end with an undisturbed run."""
-    undisturbed, folder = tmp_path / "undisturbed", tmp_path / "killed"
-    call(train.main, *small_run(chat_data, undisturbed, *INTERRUPTED))
-    command = ["train.py", *small_run(chat_data, folder, *INTERRUPTED)]
-    rng, steps_seen = random.Random(seed), set()
-    for _ in range(kills):
-        process = start_script(*command, stderr=subprocess.STDOUT)
-        for line in process.stdout:  # wait until it trains, then a moment more
-            if "ready after" in line:
-                break
-        time.sleep(rng.uniform(0, 0.7))
-        process.send_signal(signal.SIGKILL)
-        process.communicate()
-        if folder.exists():
-            AutoModelForCausalLM.from_pretrained(folder)
-            steps_seen.add(train.snapshots(folder)[0].name if train.snapshots(folder) else None)
-    done = run_script(*command)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert same_weights(undisturbed, folder)
-    timed = {"tokens_per_s": 0, "mfu": 0}
-    ends = [[{**row, **timed} for row in metrics(end)[1:]] for end in (folder, undisturbed)]
-    assert ends[0] == ends[1]
-    print(f"{kills} kills, newest snapshots seen: {sorted(map(str, steps_seen))}")
-
-
-def test_killed_at_any_instant_the_run_ends_bit_for_bit_the_same(chat_data, tmp_path):
-    pull_the_plug(chat_data, tmp_path, kills=5)
-
-
-@pytest.mark.slow
-def test_killed_a_hundred_times(chat_data, tmp_path):
-    pull_the_plug(chat_data, tmp_path, kills=100, seed=1)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])

@@ -6,14 +6,21 @@ python tests/tools/warm_python.py ADDRESS    serves; what `client` writes is the
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import fcntl
 import gc
 import json
 import os
 import runpy
+import signal
 import socket
+import subprocess
 import sys
+import termios
 import textwrap
 import traceback
+from collections.abc import Iterator
+from pathlib import Path
 
 
 def client(address: str, cuts: dict[str, list[str]]) -> str:
@@ -30,7 +37,8 @@ def client(address: str, cuts: dict[str, list[str]]) -> str:
         request = json.dumps([os.getcwd(), dict(os.environ), arguments]).encode()
         socket.send_fds(connection, [len(request).to_bytes(8, "big")], [0, 1, 2])
         connection.sendall(request)
-        sys.exit(int(connection.recv(8) or 1))
+        _, code = connection.makefile()
+        sys.exit(int(code) % 256)
         """)
 
 
@@ -53,15 +61,32 @@ def serve(address: str) -> None:
         with contextlib.suppress(ChildProcessError):
             while os.waitpid(-1, os.WNOHANG)[0]:
                 pass
-        if os.fork() == 0:
-            break
+        if os.fork() == 0:  # one to wait for the command, which a signal may end at any instant
+            end_with_parent()
+            worker = os.fork()
+            if worker == 0:
+                run(connection)
+            connection.sendall(f"{worker}\n".encode())
+            status = os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1])
+            with contextlib.suppress(BrokenPipeError):  # who asked may have been killed as well
+                connection.sendall(f"{status}\n".encode())
+            os._exit(0)
         connection.close()
+
+
+def run(connection: socket.socket) -> None:
+    """Be the Python that was asked for: its folder, environment, streams and terminal, and its exit code."""
+    end_with_parent()
     size, descriptors, *_ = socket.recv_fds(connection, 8, 3)
     with connection.makefile("rb") as stream:
         folder, environment, sys.argv = json.loads(stream.read(int.from_bytes(size, "big")))
+    connection.close()
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    os.setsid()
+    if os.isatty(0):
+        fcntl.ioctl(0, termios.TIOCSCTTY, 0)
     os.chdir(folder)
     os.environ.clear()
     os.environ.update(environment)
@@ -76,10 +101,49 @@ def serve(address: str) -> None:
     except BaseException:
         traceback.print_exc()
         code = 1
-    sys.stdout.flush()
-    sys.stderr.flush()
-    connection.sendall(str(code).encode())
-    os._exit(0)
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError):
+            stream.flush()
+    os._exit(code)
+
+
+def end_with_parent() -> None:
+    """A session of its own is out of reach of whoever ends the server's group."""
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
+
+
+@contextlib.contextmanager
+def served(address: Path, environment: dict[str, str]) -> Iterator[str]:
+    """The address of a server that is ready, until the end of the block."""
+    server = subprocess.Popen([sys.executable, __file__, str(address)], env=environment, stdout=subprocess.PIPE)
+    try:
+        assert server.stdout.readline() == b"ready\n"
+        yield str(address)
+    finally:
+        server.kill()
+        server.wait()
+        server.stdout.close()
+
+
+class Command:
+    """A command that a warm interpreter runs: as much of subprocess.Popen as the tests need."""
+
+    def __init__(self, address: str, argv: list, streams: tuple[int, int, int], environment: dict[str, str]):
+        connection = socket.socket(socket.AF_UNIX)
+        connection.connect(address)
+        request = json.dumps([os.getcwd(), environment, [str(word) for word in argv]]).encode()
+        socket.send_fds(connection, [len(request).to_bytes(8, "big")], streams)
+        connection.sendall(request)
+        self.answers = connection.makefile()
+        self.pid = int(self.answers.readline())
+
+    def send_signal(self, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(self.pid, number)
+
+    def wait(self) -> int:
+        """The exit code, or the number of the signal that ended it, negative."""
+        return int(self.answers.readline())
 
 
 if __name__ == "__main__":
