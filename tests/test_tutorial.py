@@ -20,7 +20,7 @@ from pathlib import Path
 
 import pytest
 import warm_python
-from conftest import HANG_S, ROOT, start_script
+from conftest import HANG_S, ROOT
 from loopback_hub import hub, tutorial_repositories
 from tutorial_page import (
     README,
@@ -71,8 +71,8 @@ def reader(tmp_path_factory) -> Iterator[Callable[[str], subprocess.CompletedPro
         path.write_text("".join(lines[:: len(lines) // n_rows]), encoding="utf-8")
     programs = folder / ".venv" / "bin"
     programs.mkdir(parents=True)
-    address = str(tmp_path_factory.mktemp("warm") / "socket")
-    (programs / "python").write_text(warm_python.client(address, CUTS))
+    address = tmp_path_factory.mktemp("warm") / "socket"
+    (programs / "python").write_text(warm_python.client(str(address), CUTS))
     (programs / "python").chmod(0o755)
     (programs / "activate").write_text(f"export PATH={shlex.quote(str(programs))}:$PATH\n")
     stamp = subprocess.run("cat requirements.txt | cksum | cut -d' ' -f1", shell=True, cwd=folder, capture_output=True)
@@ -83,16 +83,11 @@ def reader(tmp_path_factory) -> Iterator[Callable[[str], subprocess.CompletedPro
         environment = {**os.environ, **hub_environment, "NO_PROXY": "*", "no_proxy": "*", "NO_COLOR": "1",
                        "OMP_NUM_THREADS": "1",
                        "PATH": f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"}  # fmt: skip
-        warm = start_script(warm_python.__file__, address, env=environment, stderr=None)
-        try:
-            assert warm.stdout.readline() == "ready\n"
+        with warm_python.served(address, environment):
             yield lambda command: subprocess.run(
                 ["bash", "-euo", "pipefail", "-c", command], cwd=folder, env=environment, timeout=HANG_S,
                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
             )  # fmt: skip
-        finally:
-            warm.kill()
-            warm.wait()
 
 
 def test_the_page_is_true(page, results):
@@ -124,7 +119,7 @@ FALSE = [  # (what is true, what is not, the check that must see it, what it say
     ("≈ 101 to 152 hours<!--~", "101 to 152 hours<!--~", check_numbers, "has the sign ≈"),
     ("≈ 101 to 152 hours<!--~", "≈ 101 to 153 hours<!--~", check_numbers, "153 is 151.7"),
     (re.compile(r"(?m)^(step +10/\d+ \| loss) [\d.]+"), r"\1 9.8765", check_outputs, "did not print: step      10/"),
-    ("The longest river in Europe is the Volga", "It is the Yangtze", check_outputs, "not what was recorded"),
+    ("The longest river in South America is the Amazon", "It is the Yangtze", check_outputs, "not what was recorded"),
     ("n_learned = int(", "n_graded = int(", check_outputs, "train.py does not say this"),
     ("./run_all.sh\n```", "./run_all.sh demo\n```", check_outputs, "this command was not walked"),
     (
