@@ -653,6 +653,28 @@ def test_killed_at_any_time(tmp_path):
     assert snapshot(out) == whole
 
 
+SLOW_TO_START = """
+import os, signal, sys, time, prep_data
+signal.signal(signal.SIGTERM, lambda *_: None)  # as a program may that calls main
+start = prep_data.Encoder.__init__
+def slow(*arguments):
+    try:
+        os.mkdir(sys.argv[1])
+    except FileExistsError:  # the second process: all is done when it is ready
+        time.sleep(3)
+    start(*arguments)
+prep_data.Encoder.__init__ = slow
+prep_data.main(sys.argv[2:])
+"""
+
+
+def test_a_process_that_is_ended_before_it_is_ready_ends(tmp_path):
+    """A handler that it has from the program that calls main would swallow the signal, and the pool wait for ever."""
+    file = write_jsonl(tmp_path / "x.jsonl", conversations())
+    flags = ["--dataset", file, "--out_dir", tmp_path / "out", "--train_tokenizer", 300, "--num_proc", 2]
+    run_script("-c", SLOW_TO_START, tmp_path / "first", *flags, check=True, timeout=120)
+
+
 @pytest.mark.parametrize("stop", range(6))
 def test_killed_between_two_renames(tmp_path, monkeypatch, stop):
     file, out = write_jsonl(tmp_path / "x.jsonl", pairs("q", 9)), tmp_path / "out"
