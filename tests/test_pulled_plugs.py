@@ -216,7 +216,7 @@ def pull_plugs(scene: Scene, is_disk: bool, times: int, seed: int) -> None:
 
 
 def test_the_same_command_ends_as_if_nothing_had_been(warm, disk, tmp_path, chat_data, chatbot):
-    pull_plugs(Scene(tmp_path, disk[0], warm, chat_data, chatbot), disk[1], times=20, seed=0)
+    pull_plugs(Scene(tmp_path, disk[0], warm, chat_data, chatbot), disk[1], times=10, seed=0)
 
 
 @pytest.mark.slow
