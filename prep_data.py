@@ -577,15 +577,16 @@ def start_worker(*arguments: Any) -> None:
     if multiprocessing.parent_process():
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever a program that calls main has made of it
-        hold_signals(signal.SIG_UNBLOCK)
+        hold_signals(block=False)
         if sys.platform == "linux":  # when that one is killed, they go with it, and do not complain of its pipes
             ctypes.CDLL(None).prctl(1, signal.SIGKILL)  # PR_SET_PDEATHSIG
 
 
-def hold_signals(how: int) -> None:
+def hold_signals(block: bool) -> None:
     """Let the SIGTERM that ends a process wait until the process knows what it means: a handler of the program that
     started it would take it for its own, and nobody would end."""
-    signal.pthread_sigmask(how, {signal.SIGTERM})
+    if hasattr(signal, "pthread_sigmask"):  # Windows has neither
+        signal.pthread_sigmask(signal.SIG_BLOCK if block else signal.SIG_UNBLOCK, {signal.SIGTERM})
 
 
 def encode_batch(batch: list[tuple[Any, str]]) -> list[tuple]:
@@ -612,9 +613,9 @@ def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen,
     make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
     gc.freeze()  # the collector would touch what all of them share, and each would get a copy
-    hold_signals(signal.SIG_BLOCK)
+    hold_signals(block=True)
     with make_pool(processes, start_worker, (tokenizer, args)) as pool:
-        hold_signals(signal.SIG_UNBLOCK)
+        hold_signals(block=False)
         queue, batches = deque(), in_batches(rows)
         while (batch := next(batches, None)) or queue:
             if batch:
