@@ -203,10 +203,11 @@ def pull_plugs(scene: Scene, is_disk: bool, times: int, seed: int) -> None:
     for number in range(times):
         name, happening = list(scene.commands)[number % 4], happenings[number % len(happenings)]
         duration, undisturbed = scene.undisturbed[name]
-        said = HAPPENINGS[happening](scene, name, rng.uniform(0.02, 1.0) * duration)
-        assert "Traceback" not in said, f"{name}, {happening}:\n{said}"
-        if name == "train" and (scene.disk / "run/model.safetensors").exists():
-            load_file(scene.disk / "run/model.safetensors")  # a whole one at any time
+        for _ in range(rng.randint(1, 3) if name == "train" else 1):  # what was gone on with is ended as well
+            said = HAPPENINGS[happening](scene, name, rng.uniform(0.02, 1.0) * duration)
+            assert "Traceback" not in said, f"{name}, {happening}:\n{said}"
+            if name == "train" and (scene.disk / "run/model.safetensors").exists():
+                load_file(scene.disk / "run/model.safetensors")  # a whole one at any time
         if name == "chat" and (talk := scene.disk / "talk.jsonl").exists():  # a whole one, and nobody overwrites it
             assert talk.read_bytes() == undisturbed["saved"]
             talk.unlink()
