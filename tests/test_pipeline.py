@@ -20,11 +20,15 @@ from conftest import HANG_S, ROOT
 
 @pytest.fixture
 def project(tmp_path) -> Path:
-    """The project with a fortieth of the bundled conversations and this environment in place of a fresh .venv."""
+    """The project with a fortieth of the bundled conversations, seen once, and this environment in place of a fresh .venv."""
     folder = tmp_path / "project"
     (folder / "data" / "sample").mkdir(parents=True)
     for name in ("prep_data.py", "train.py", "inference.py", "run_all.sh", "requirements.txt"):
         shutil.copy2(ROOT / name, folder)
+    script = (folder / "run_all.sh").read_text(encoding="utf-8")
+    once, n_changes = re.subn(r"--epochs [\d.]+", "--epochs 1", script)
+    assert n_changes == 1
+    (folder / "run_all.sh").write_text(once, encoding="utf-8")
     for name, n in (("train", 600), ("val", 30), ("strangers", 30)):
         lines = (ROOT / "data" / "sample" / f"{name}.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
         (folder / "data" / "sample" / f"{name}.jsonl").write_text("".join(random.Random(0).sample(lines, n)))

@@ -42,7 +42,7 @@ from tutorial_page import (
 from walk_tutorial import updated
 
 CUTS = {  # appended to a script's arguments: the last one given counts
-    "train.py": ["--max_steps", "2", "--n_layer", "2", "--n_embd", "64", "--n_head", "2"],
+    "train.py": ["--max_steps", "2", "--batch_size", "1", "--n_layer", "2", "--n_embd", "64", "--n_head", "2"],
     "inference.py": ["--max_new_tokens", "4"],
     "prep_data.py": [],
 }
