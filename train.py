@@ -85,6 +85,7 @@ LOGITS_PER_CHUNK = 2**25  # elements; 128 MiB of float32: what the loss holds at
 WEIGHTS_PER_BLOCK = 2**24  # elements of the head whose gradient is formed at a time
 MATRIX_ELEMENTS_TOGETHER = 2**22  # of Muon's iteration: 8 MiB in bfloat16, and a few times that while it runs
 USABLE_VRAM = 0.94  # share of the memory that can be planned with; the CUDA context and fragments take the rest
+LONG_ENOUGH_S = 30  # to measure steps for
 BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
 
@@ -229,7 +230,7 @@ def build_config(args, n_vocab: int):
     if args.init_from:
         config = load_config(args, n_vocab)
     else:
-        n_layer, n_embd, n_head, _ = CONFIGS[args.cfg]
+        n_layer, n_embd, n_head, _ = CONFIGS.get(args.cfg, [0] * 4)  # --cfg auto fills in the others (section 8)
         n_layer, n_embd, n_head = args.n_layer or n_layer, args.n_embd or n_embd, args.n_head or n_head
         if args.arch == "gpt2":
             config = transformers.GPT2Config(
@@ -480,7 +481,7 @@ def main(argv: list[str] | None = None) -> None:
     args = parse_arguments(argv)
     accelerator, vram_gb = set_up_machine(args)
     tokenizer, rows, val_rows, cut, data_sha = load_data(args)
-    loss_module, memory, checkpointing = set_up_model(args, accelerator, tokenizer, vram_gb)
+    loss_module, memory, checkpointing = set_up_model(args, accelerator, tokenizer, rows, vram_gb)
     model, model_dir, is_main = loss_module.model, Path(args.model_dir), accelerator.is_main_process
 
     # the plan
@@ -554,7 +555,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def parse_arguments(argv: list[str]) -> argparse.Namespace:
-    """The flags, with what depends on others or on the machine filled in: precision and lr."""
+    """The flags, with what depends on others or on the machine filled in: precision and lr (of --cfg auto later)."""
     guard_streams()
     args = build_parser().parse_args(argv)
     for name in ("data_dir", "model_dir", "init_from"):
@@ -566,12 +567,14 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     if unused_gpu := gpu_that_torch_cannot_use(args):
         say(unused_gpu)
     args.precision = choose_precision(args)
-    args.lr = args.lr or (5e-5 if args.init_from else CONFIGS[args.cfg][3])
+    args.lr = args.lr or (5e-5 if args.init_from else CONFIGS.get(args.cfg, [0] * 4)[3])
     return args
 
 
 def check_shape(args) -> None:
     """A shape of --cfg, --n_layer, --n_embd and --n_head that can be built."""
+    if args.cfg == "auto":
+        return check_auto(args)
     _, n_embd, n_head, _ = CONFIGS[args.cfg]
     n_embd, n_head = args.n_embd or n_embd, args.n_head or n_head
     if args.init_from:
@@ -583,6 +586,18 @@ def check_shape(args) -> None:
             f"--arch {args.arch} turns pairs of numbers, and --n_embd {n_embd} / --n_head {n_head} is odd; "
             "take another --n_head"
         )
+
+
+def check_auto(args) -> None:
+    """--cfg auto needs hours, and nothing beside it that fixes the size or the step."""
+    if not args.max_hours:
+        fail("--cfg auto chooses the size by the hours there are; add --max_hours, such as --max_hours 8")
+    unset = build_parser().get_default
+    names = ("n_layer", "n_embd", "n_head", "init_from", "batch_size", "grad_accum")
+    if given := [f"--{name}" for name in names if getattr(args, name) != unset(name)]:
+        fail(f"--cfg auto chooses the size and the step itself; leave {' and '.join(given)} out, or give another --cfg")
+    if int(os.environ.get("WORLD_SIZE", 1)) > 1:
+        fail("--cfg auto measures one process; run it with --dry_run on one GPU, then give several what it chose")
 
 
 def gpu_that_torch_cannot_use(args) -> str | None:
@@ -684,9 +699,11 @@ def read_manifest(data_dir: Path) -> dict:
     return manifest
 
 
-def set_up_model(args, accelerator, tokenizer, vram_gb: float | None):
+def set_up_model(args, accelerator, tokenizer, rows, vram_gb: float | None):
     """-> (the model with its loss, on its device; predicted memory by part or None; is gradient checkpointing on)."""
     device, dtype, n_vocab = accelerator.device, DTYPES[args.precision], len(tokenizer)
+    if args.cfg == "auto" and not args.n_layer:
+        choose_size(args, accelerator, tokenizer, rows, vram_gb)
     config = build_config(args, n_vocab)
     n_known = refuse_other_tokens(args.init_from, config, tokenizer) if args.init_from else None
     refuse_what_no_memory_holds(config, args, n_vocab)
@@ -1134,15 +1151,12 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
     L, C, T, size = config.num_hidden_layers, config.hidden_size, args.seq_len, 4 if args.precision == "fp32" else 2
     V, n = padded(n_vocab), batch_size * T
     is_gpt2 = config.model_type == "gpt2"
+    W, (hidden, weights) = C, weights_of(config, V)
     if is_gpt2:
-        W, hidden = C, 12 * L * C * C  # weights in the blocks' matrices
-        weights = hidden + 13 * L * C + (V + T) * C
+        weights += T * C
     else:
-        head_size = getattr(config, "head_dim", None) or C // config.num_attention_heads
-        queries, keys = config.num_attention_heads * head_size, config.num_key_value_heads * head_size
+        queries, keys = widths_of_heads(config)
         W = max(C, queries, config.intermediate_size * 3 // 8)
-        hidden = L * C * (2 * queries + 2 * keys + 3 * config.intermediate_size)
-        weights = hidden + 2 * L * C + V * C * (1 if config.tie_word_embeddings else 2)
     accumulates = batch_size < args.batch_size * args.grad_accum  # else gradients never meet the activations' peak
     block = n * W * ((8 + 10 * size if is_gpt2 else 30 + 8 * size) + (2 if args.dropout else 0))
     if config.model_type == "qwen3":  # norms queries and keys, in float32
@@ -1161,6 +1175,22 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
         "activations": activations,
     }  # fmt: skip
     return {part: n_bytes / 2**30 for part, n_bytes in [*parts.items(), ("total", sum(parts.values()))]}
+
+
+def weights_of(config, n_tokens: int) -> tuple[int, int]:
+    """(weights in the blocks' matrices, all that a token meets: no position table) of a model of `n_tokens` tokens."""
+    L, C = config.num_hidden_layers, config.hidden_size
+    if config.model_type == "gpt2":
+        hidden = 12 * L * C * C
+        return hidden, hidden + 13 * L * C + n_tokens * C
+    hidden = L * C * (2 * sum(widths_of_heads(config)) + 3 * config.intermediate_size)
+    return hidden, hidden + 2 * L * C + n_tokens * C * (1 if config.tie_word_embeddings else 2)
+
+
+def widths_of_heads(config) -> tuple[int, int]:
+    """Of Llama and its kind: (width of all queries, width of all keys)."""
+    head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
+    return config.num_attention_heads * head_size, config.num_key_value_heads * head_size
 
 
 def refuse_what_no_memory_holds(config, args, n_vocab: int) -> None:
@@ -1207,6 +1237,8 @@ def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, m
     disk_gb = snapshot_gb * (args.keep + 1) + snapshot_gb / 3  # one more while it is being written
     lines.append(f"disk       {disk_gb:.1f} GB for {args.keep} snapshots and the best model")
     least = "at least "  # were it matrix products and nothing else
+    if args.cfg == "auto":
+        return "\n".join(lines)  # whose time is given, and whose steps were measured
     seconds = rows_per_step * args.seq_len * flops_per_token(model, rows) / peak_flops
     if accelerator.device.type == "cuda" or seconds < 5:
         seconds, least = measure_step(accelerator, loss_module, rows, rows_per_step, args), ""
@@ -1220,9 +1252,8 @@ def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, m
 
 
 def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float | None:
-    """Seconds of a training step, or None where it runs out of memory: the median of three after one to warm up.
-
-    The weights are of no use afterwards.
+    """Seconds of a training step, or None where it runs out of memory: the median of three after one to warm up, of fewer
+    where they are long. The weights are of no use afterwards.
     """
     optimizers = build_optimizers(loss_module.model, args)
     loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
@@ -1235,6 +1266,8 @@ def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> fl
         except torch.OutOfMemoryError:
             return None
         seconds.append(time.perf_counter() - began)
+        if step and sum(seconds) > LONG_ENOUGH_S:
+            break
     return statistics.median(seconds[1:])
 
 
@@ -1258,9 +1291,153 @@ def flops_per_token(model, rows: Rows) -> float:
     """
     config = model.config
     n_parameters = sum(p.numel() for name, p in model.named_parameters() if "wpe" not in name)
+    return 6 * n_parameters + 12 * config.num_hidden_layers * config.hidden_size * mean_context(rows)
+
+
+def mean_context(rows: Rows) -> float:
+    """Tokens in the document of a token, in the mean over all tokens."""
     lengths = np.array([len(ids) for ids, _ in rows.documents])
-    mean_context = (lengths.astype(float) ** 2).sum() / lengths.sum()
-    return 6 * n_parameters + 12 * config.num_hidden_layers * config.hidden_size * mean_context
+    return (lengths.astype(float) ** 2).sum() / lengths.sum()
+
+
+LADDER = range(2, 41)  # sizes for --cfg auto: so many blocks, 64 times as wide, with heads of 64, as GPT-2 is with 12
+SMALLEST_FITTED = 44e6  # weights of the smallest model that the law below was fitted on
+FEWEST_STEPS = 200  # of a run: where a step of the size that the law wants would leave fewer, it is halved
+SNAPSHOT_S = 1800  # seconds that a power cut may cost a run of --cfg auto, where --save_every does not say
+
+
+def expected_loss(n_weights: float, n_tokens: float) -> float:
+    """Loss in nats a token of a model of `n_weights` that has read `n_tokens`, none of them twice.
+
+    The law of Hoffmann et al. 2022 (Chinchilla, arXiv:2203.15556), as Besiroglu et al. 2024 (arXiv:2404.10102) fitted it
+    anew, from 44 M weights on. Their text is not yours, nor their tokenizer: it ranks sizes, and predicts no loss of this script.
+    """
+    return 1.8172 + 482.01 / n_weights**0.3478 + 2085.43 / n_tokens**0.3658
+
+
+def best_step(flops: float) -> tuple[float, float]:
+    """(tokens a step, peak learning rate) of a run of so many FLOPs.
+
+    Bi et al. 2024 (DeepSeek LLM, arXiv:2401.02954, equation 1), fitted with AdamW between 1e17 and 2e19 FLOPs.
+    """
+    return 0.2920 * flops**0.3271, 0.3118 * flops**-0.1250
+
+
+def sizes_for(args, n_vocab: int, flops_per_s: float, context: float, vram_gb: float | None) -> list[dict]:
+    """What `--max_hours` make of each size of the LADDER that the memory holds: its flags, and what the law expects.
+
+    `context`: the tokens that attention looks back to, as `mean_context` counts them.
+    """
+    flops = args.max_hours * 3600 * flops_per_s
+    tokens_a_step, lr = best_step(flops)
+    gib = vram_gb or psutil.virtual_memory().available / 2**30
+    sizes = []
+    for n in LADDER:
+        shape = {"n_layer": n, "n_embd": 64 * n, "n_head": n}
+        config = build_config(argparse.Namespace(**{**vars(args), **shape}), n_vocab)
+        n_tokens = flops / (6 * weights_of(config, padded(n_vocab))[1] + 12 * n * 64 * n * context)
+        # a power of two, so that any smaller one divides it
+        rows_per_step = 2 ** max(0, round(math.log2(min(tokens_a_step, n_tokens / FEWEST_STEPS) / args.seq_len)))
+        step = argparse.Namespace(**{**vars(args), "batch_size": rows_per_step, "grad_accum": 1})
+        if not (fitting := fastest_that_fits(config, step, n_vocab, gib)):
+            break
+        # more rows at a time are faster on a GPU alone, and take memory
+        micro_batch = fitting[0] if vram_gb else min(fitting[0], 8)
+        n_steps = min(max(1.0, n_tokens / (rows_per_step * args.seq_len)), args.max_steps or math.inf)
+        flags = {
+            **shape, "batch_size": micro_batch, "grad_accum": rows_per_step // micro_batch, "lr": float(f"{lr:.1e}"),
+            "eval_every": math.ceil(n_steps / 20),
+            "save_every": math.ceil(n_steps * min(1 / 20, SNAPSHOT_S / (args.max_hours * 3600))),
+        }  # fmt: skip
+        n_weights = weights_of(config, n_vocab)[1]
+        loss = expected_loss(n_weights, n_tokens)
+        sizes.append({"flags": flags, "weights": n_weights, "tokens": n_tokens, "loss": loss})
+    if not sizes:
+        fail(f"not even {LADDER[0]} blocks fit {gib:.3g} GiB; use a smaller --seq_len")
+    return sizes
+
+
+def choose_size(args, accelerator, tokenizer, rows: Rows, vram_gb: float | None) -> None:
+    """Fill in what --cfg auto leaves open: as the run in MODEL_DIR began, else by the law, for the speed measured here."""
+    n_vocab, unset = len(tokenizer), build_parser().get_default
+    flags = size_begun_with(args)
+    if flags:
+        say(f"auto       {flags['n_layer']} layers x {flags['n_embd']}, as this run began")
+    else:
+        flops_per_s, measured = 0.5 * matmul_peak(accelerator.device, DTYPES[args.precision]), []
+        while True:
+            sizes = sizes_for(args, n_vocab, flops_per_s, mean_context(rows), vram_gb)
+            flags = min(sizes, key=lambda size: size["loss"])["flags"]
+            if flags["n_layer"] in measured or len(measured) == 2:  # two speeds apart are near enough
+                break
+            measured.append(flags["n_layer"])
+            flops_per_s = measure_speed(args, accelerator, tokenizer, rows, vram_gb, flags) or flops_per_s
+        say(describe_sizes(args, sizes, flops_per_s, int(rows.tokens.sum())))
+    given = {name: getattr(args, name) for name in ("lr", "eval_every", "save_every")}
+    args.size = flags
+    vars(args).update(flags)
+    vars(args).update({name: value for name, value in given.items() if value and value != unset(name)})
+
+
+def measure_speed(args, accelerator, tokenizer, rows: Rows, vram_gb: float | None, flags: dict) -> float | None:
+    """FLOP/s of training steps of this size, by the count of `flops_per_token`, or None where the memory runs out."""
+    # a share of the step tells as much, but the optimizer's own time should not weigh more than it will
+    n_rows = 64 if accelerator.device.type == "cuda" else flags["batch_size"]
+    few = {"grad_accum": max(1, min(flags["grad_accum"], n_rows // flags["batch_size"]))}
+    trial = argparse.Namespace(**{**vars(args), **flags, **few})
+    loss_module, *_ = set_up_model(trial, accelerator, tokenizer, rows, vram_gb)
+    if trial.compile:
+        loss_module.model.base_model.compile()
+    rows_per_step, flops = trial.batch_size * trial.grad_accum, flops_per_token(loss_module.model, rows)
+    seconds = measure_step(accelerator, loss_module, rows, rows_per_step, trial)
+    accelerator.free_memory()  # its references to the model and the optimizers
+    if trial.compile:
+        torch.compiler.reset()
+    torch.manual_seed(args.seed)  # the weights of the run do not depend on what was tried before
+    return rows_per_step * float(rows.tokens.mean()) * flops / seconds if seconds else None
+
+
+def describe_sizes(args, sizes: list[dict], flops_per_s: float, n_tokens_here: int) -> str:
+    """The choice beside its neighbors, a line each."""
+    best = min(range(len(sizes)), key=lambda i: sizes[i]["loss"])
+    chosen, in_range = sizes[best]["tokens"], sizes[best]["weights"] >= SMALLEST_FITTED
+    lines = [
+        f"auto       {chosen:,.0f} tokens in {args.max_hours:g} hours at {flops_per_s / 1e12:.3g} TFLOP/s, measured here; "
+        + (
+            "the loss is a law's, on its own text"
+            if in_range
+            else "smaller than what the law was fitted on, which ranks them"
+        )
+    ]
+    for i in range(max(0, best - 2), min(len(sizes), best + 3)):
+        size, flags = sizes[i], sizes[i]["flags"]
+        lines.append(
+            f"           {flags['n_layer']:>2} layers x {flags['n_embd']:<4} | {size['weights']:>13,} weights | "
+            f"{size['tokens']:>14,.0f} tokens | {flags['batch_size']} rows x {flags['grad_accum']}"
+            + (f" | loss {size['loss']:.3f}" if in_range else "")
+            + (" <- chosen" if i == best else "")
+        )
+    if chosen > 4 * n_tokens_here:
+        lines.append(
+            f"warning: the data has {n_tokens_here:,} tokens, which the run reads {chosen / n_tokens_here:.0f} times; beyond 4 "
+            f"times the same text teaches less and less: make more, prep_data.py --max_tokens {chosen:.0f}"
+        )
+    return "\n".join(lines)
+
+
+def size_begun_with(args) -> dict | None:
+    """The flags that --cfg auto chose when the run in MODEL_DIR began, or None where none did."""
+    if args.resume == "never":
+        return None
+    model_dir, run = Path(args.model_dir), first_row(Path(args.model_dir)).get("run")
+    if not run and (snapshot := find_snapshot(model_dir, args.resume)):  # metrics.jsonl is damaged
+        run = load_snapshot(snapshot)["run"]
+    if run and "size" not in run:
+        fail(
+            f"{model_dir} holds a run whose size was given; give the flags that began it, another --model_dir, "
+            "or start over in this one with --resume never"
+        )
+    return run["size"] if run else None
 
 
 def duration(seconds: float) -> str:
@@ -1682,6 +1859,8 @@ def fingerprint(args, model, n_vocab: int, data_sha: dict[str, str]) -> dict:
     )
     flags = {f"--{name}": getattr(args, name) for name in ("init_from", "seq_len", "loss_on", "optim", "seed")}
     more = {"rows a step": args.batch_size * args.grad_accum, "packing": not args.no_packing}
+    if args.cfg == "auto":
+        more["size"] = args.size
     return {**{name: digest[:16] for name, digest in data_sha.items()}, "model": shape, **flags, **more}
 
 
@@ -2244,8 +2423,9 @@ def build_parser() -> argparse.ArgumentParser:
         "over, replacing what the folder holds; PATH: go on from that step-NNNNNN folder")
 
     add = parser.add_argument_group("model").add_argument
-    add("--cfg", choices=CONFIGS, default="baseline_355m", help="size: tiny for a laptop, small_test 124 M parameters, "
-        "baseline_355m, heavier_420m (505 M in truth)")
+    add("--cfg", choices=(*CONFIGS, "auto"), default="baseline_355m", help="size: tiny for a laptop, small_test 124 M "
+        "parameters, baseline_355m, heavier_420m (505 M in truth); auto: the best that --max_hours can train on this machine, "
+        "step and learning rate included")
     add("--arch", choices=("gpt2", "llama", "qwen3"), default="gpt2", help="llama: RMSNorm, RoPE and SwiGLU at the same size; "
         "qwen3: queries and keys normed besides")
     add("--n_layer", help="number of blocks, instead of what --cfg says")

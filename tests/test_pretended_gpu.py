@@ -74,6 +74,7 @@ TRAINING = {
     "NaN, fp16": ("--fp16 --max_steps 4", ADA, "nan"),
     "dry run": ("--dry_run", ADA, None),
     "dry run, short": ("--dry_run", ADA, "forward"),
+    "hours": ("--cfg auto --max_hours 1 --seq_len 64 --compile --dry_run", ADA, None),
     "card, then CPU": ("--fp32 --max_steps 2", ADA, None),
     "CPU, then card": ("--fp32 --max_steps 4", ADA, None),
     "bf16, then fp16: first": ("--max_steps 2", ADA, None),
@@ -117,7 +118,8 @@ class Runs:
         return metrics(self.model_dir(name), what)
 
     def training(self, name: str, flags: str) -> list[str]:
-        return [*SMALL.split(), *flags.split(), "--data_dir", str(self.data), "--model_dir", str(self.model_dir(name))]
+        small = [] if "--cfg auto" in flags else SMALL.split()
+        return [*small, *flags.split(), "--data_dir", str(self.data), "--model_dir", str(self.model_dir(name))]
 
     def asking(self, name: str, flags: str) -> list[str]:
         places = {"rows": self.rows, "out": self.folder / f"{name}.jsonl"}
@@ -326,6 +328,14 @@ def test_a_dry_run_measures_a_step(runs):
     assert "s a step here" in end.out
     assert len(end.steps) >= 2
     assert not runs.model_dir("dry run").exists()
+
+
+def test_a_size_is_chosen_for_the_card(runs):
+    end = trained(runs, "hours")
+    assert "measured here" in end.out and "on Pretended GPU" in end.out
+    chosen = next(line for line in end.out.splitlines() if line.endswith("<- chosen"))
+    assert int(chosen.split(" | ")[3].split()[0]) > 8, "as many rows as the card holds"
+    assert end.graphs, "what was measured was compiled"
 
 
 def test_a_dry_run_says_that_memory_is_short(runs):
