@@ -1390,9 +1390,13 @@ def measure_speed(args, accelerator, tokenizer, rows: Rows, vram_gb: float | Non
         loss_module.model.base_model.compile()
     rows_per_step, flops = trial.batch_size * trial.grad_accum, flops_per_token(loss_module.model, rows)
     seconds = measure_step(accelerator, loss_module, rows, rows_per_step, trial)
-    accelerator.free_memory()  # its references to the model and the optimizers
     if trial.compile:
         torch.compiler.reset()
+    del loss_module
+    accelerator.free_memory()  # of accelerate's own references
+    gc.collect()  # a model holds itself; its memory is wanted by the next
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
     torch.manual_seed(args.seed)  # the weights of the run do not depend on what was tried before
     return rows_per_step * float(rows.tokens.mean()) * flops / seconds if seconds else None
 
@@ -1401,13 +1405,9 @@ def describe_sizes(args, sizes: list[dict], flops_per_s: float, n_tokens_here: i
     """The choice beside its neighbors, a line each."""
     best = min(range(len(sizes)), key=lambda i: sizes[i]["loss"])
     chosen, in_range = sizes[best]["tokens"], sizes[best]["weights"] >= SMALLEST_FITTED
+    of_law = "the loss is a law's, on its own text" if in_range else "ranked by a law that was fitted on larger ones"
     lines = [
-        f"auto       {chosen:,.0f} tokens in {args.max_hours:g} hours at {flops_per_s / 1e12:.3g} TFLOP/s, measured here; "
-        + (
-            "the loss is a law's, on its own text"
-            if in_range
-            else "smaller than what the law was fitted on, which ranks them"
-        )
+        f"auto       {chosen:,.0f} tokens in {args.max_hours:g} hours at {flops_per_s / 1e12:.3g} TFLOP/s, measured here; {of_law}"
     ]
     for i in range(max(0, best - 2), min(len(sizes), best + 3)):
         size, flags = sizes[i], sizes[i]["flags"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import weakref
 
 import pytest
 import torch
@@ -98,11 +99,20 @@ def test_a_run_takes_its_size_once(chat_data, tmp_path, capsys, monkeypatch):
     assert "done: 4 steps" in capsys.readouterr().out, "the flags themselves do as well"
 
 
-def test_the_speed_is_measured_on_a_cpu_too(chat_data, capsys):
+def test_the_speed_is_measured_on_a_cpu_too(chat_data, capsys, monkeypatch):
+    models, build, alive = weakref.WeakSet(), train.build_model, []
+
+    def watched(*args):
+        alive.append(len(models))
+        models.add(model := build(*args))
+        return model
+
+    monkeypatch.setattr(train, "build_model", watched)
     call(train.main, *a_run(chat_data, "unused", "--max_hours", 1e-4, "--optim", "muon", "--dry_run"))
     said = capsys.readouterr().out
     assert re.search(r"auto +[\d,]+ tokens in 0.0001 hours at [\d.e-]+ TFLOP/s, measured here", said)
     assert "2 layers x 128" in said and "<- chosen" in said
+    assert alive == [0, 0], "no memory is left with a model that was tried"
 
 
 def test_few_tokens_for_the_hours_are_named(chat_data, capsys, monkeypatch):
