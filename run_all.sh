@@ -3,19 +3,21 @@
 #
 #   ./run_all.sh [demo]   the bundled conversations and a tiny model, on any laptop, in minutes
 #   ./run_all.sh full     Alpaca and 355 M parameters, on a 16 GB GPU, for days
+#   ./run_all.sh week [HOURS]   web text, then chats, and the size that the hours allow: 168, or 8 for a night
 #   ./run_all.sh test     the checks that CI runs
 #
 # Run it again after a stop of any kind: what is complete is skipped, and training goes on where it was.
-# PYTHON=python3.12 ./run_all.sh picks another Python.
+# PYTHON=python3.12 ./run_all.sh picks another Python. WEEK_TEXT and WEEK_CHAT are the flags of prep_data.py that name
+# the week's data, where those of below are not wanted.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-mode=${1:-demo} timings="" stopped=""
+mode=${1:-demo} again="$*" timings="" stopped=""
 trap 'stopped=1' INT TERM HUP
 
 trap '' PIPE # a log that nobody takes any more (| tee, | less) is no reason to stop
 say() { printf "$@" 2>/dev/null || :; }
 fail() {
-  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $mode to go on" >&2; exit 130; }
+  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $again to go on" >&2; exit 130; }
   echo "run_all.sh: error: $*" >&2
   exit 2
 }
@@ -49,6 +51,23 @@ set_up() { # set_up REQUIREMENTS_FILE...: make .venv and install into it, unless
   export PATH="$PWD/.venv/bin:$PATH" OMP_WAIT_POLICY=PASSIVE # threads that wait do not spin: 3x faster beside a busy browser
 }
 
+has_gpu() {
+  python -W ignore -c 'import sys, torch; sys.exit(not torch.cuda.is_available())' && return
+  ! nvidia-smi -L 2>/dev/null | grep -q '^GPU' ||
+    fail "there is an NVIDIA GPU, but torch cannot use it: update the driver, or install a torch for its CUDA (nvidia-smi says which)"
+  return 1
+}
+
+keep() { # keep FILE COMMAND...: what it says, on the screen and, once it has ended well, in FILE
+  local file=$1
+  shift
+  mkdir -p "$(dirname "$file")"
+  "$@" | tee "$file.tmp" || return
+  mv "$file.tmp" "$file"
+}
+
+calc() { awk "BEGIN {printf \"%.12g\", $1}"; }
+
 score() { # score NAME PROMPTS_FILE: answer them all, unless that was done with these very weights
   local sheet
   sheet=$model/answers-$(basename "$2" .jsonl).score.json
@@ -56,8 +75,12 @@ score() { # score NAME PROMPTS_FILE: answer them all, unless that was done with 
   step "$1" python inference.py --model_dir $model --prompts_file "$2"
 }
 
-trained() { # a training run that was told to stop saves and exits 0, so its log is asked whether it came to its end
-  tail -n 1 $model/metrics.jsonl | grep -q '"finished"' || { echo "training is not complete; run ./run_all.sh $mode to go on"; exit 130; }
+is_trained() { # a training run that was told to stop saves and exits 0, so its log is asked whether it came to its end
+  tail -n 1 "$1/metrics.jsonl" 2>/dev/null | grep -q '"finished"'
+}
+
+trained() {
+  is_trained "$1" || { echo "training is not complete; run ./run_all.sh $again to go on"; exit 130; }
 }
 
 step() { # step NAME COMMAND...: run it and say how long it took; a stop in between ends the script, not the chat
@@ -65,7 +88,7 @@ step() { # step NAME COMMAND...: run it and say how long it took; a stop in betw
   shift
   say '\n== %s\n$ %s\n' "$name" "$(printf '%q ' "$@")"
   "$@" || exit $?
-  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $mode to go on"; exit 130; }
+  [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $again to go on"; exit 130; }
   timings+="  $(printf '%-12s %4d s' "$name" $((SECONDS - began)))"$'\n'
 }
 
@@ -78,7 +101,7 @@ demo)
   step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --arch llama --n_layer 2 \
     --seq_len 256 --batch_size 16 --grad_accum 1 --optim muon --lr 1.4e-2 --muon_lr 0.03 --epochs 3.6 \
     --schedule linear --min_lr_ratio 0 --eval_every 100 --save_every 50
-  trained
+  trained $model
   # a fortieth of the training rows tells as much as all of them, in seconds
   if ! [ data/demo/known.jsonl -nt data/demo/train.jsonl ]; then
     awk 'NR % 40 == 0' data/demo/train.jsonl >data/demo/known.jsonl.tmp
@@ -105,17 +128,57 @@ SUMMARY
   ;;
 full)
   set_up requirements.txt
-  if ! python -W ignore -c 'import sys, torch; sys.exit(not torch.cuda.is_available())'; then
-    ! nvidia-smi -L 2>/dev/null | grep -q '^GPU' ||
-      fail "there is an NVIDIA GPU, but torch cannot use it: update the driver, or install a torch for its CUDA (nvidia-smi says which)"
-    fail "full trains 355 M parameters for days and needs a CUDA GPU with 16 GB; none is here. Run ./run_all.sh demo"
-  fi
+  has_gpu || fail "full trains 355 M parameters for days and needs a CUDA GPU with 16 GB; none is here. Run ./run_all.sh demo"
   model=checkpoints/400m
   step "prepare" python prep_data.py --dataset tatsu-lab/alpaca --out_dir data
   step "train" python train.py --data_dir data --model_dir $model --cfg baseline_355m --seq_len 1024 --batch_size 2 \
     --grad_accum 16 --lr 3e-4 --warmup_steps 2000 --max_steps 100000 --bf16
-  trained
+  trained $model
   score "test unseen" data/val.jsonl
+  ;;
+week)
+  hours=${2:-168}
+  [[ $hours =~ ^[0-9]*\.?[0-9]+$ && $hours =~ [1-9] ]] || fail "week takes hours, such as ./run_all.sh week 8, not '$hours'"
+  set_up requirements.txt
+  if ! has_gpu; then
+    [ -n "${2:-}" ] || fail "week trains for 168 hours and needs a CUDA GPU with 16 GB, a network and some 60 GB of disk; no GPU is here. For a rehearsal on this CPU give it hours: ./run_all.sh week 0.2"
+    say 'no CUDA GPU is here: a rehearsal with a tiny model\n'
+  fi
+  # web text that is good for small models, and conversations made for them, one of Alpaca's among ten
+  text=${WEEK_TEXT:---dataset HuggingFaceFW/fineweb-edu --config sample-10BT --streaming}
+  chat=${WEEK_CHAT:---dataset HuggingFaceTB/smol-smoltalk:9 --dataset tatsu-lab/alpaca:1 --split train}
+  data=data/week-$hours base=checkpoints/week-$hours-base model=checkpoints/week-$hours
+  share=$(calc "$hours > 0.04 ? $hours - 0.02 : $hours / 2") # to start eight programs takes a minute, however few hours there are
+  base_hours=$(calc "$share * 0.65") chat_hours=$(calc "$share * 0.15")
+  say '\n== %s hours: %s to pretrain, %s to learn to chat; the rest, a fifth, to make data, to start and to score\n' \
+    "$hours" "$base_hours" "$chat_hours"
+
+  # a taste of the text is enough to find out what the hours can train, and so how much text that takes
+  pretrain=(--cfg auto --max_hours "$base_hours" --arch qwen3 --optim muon --schedule wsd --min_lr_ratio 0 --compile)
+  if [ ! -f $data/plan.txt ]; then
+    step "taste" python prep_data.py $text --max_tokens 2000000 --out_dir $data/taste
+    step "plan" keep $data/plan.txt python train.py --data_dir $data/taste --model_dir $base "${pretrain[@]}" --dry_run
+  fi
+  tokens=$(sed -n 's/^auto  *\([0-9,]*\) tokens .*/\1/p' $data/plan.txt | tr -d ,)
+  chat_tokens=$(calc "int($tokens * $chat_hours / $base_hours) + 1000")
+  held_out() { calc "$1 < 5e7 ? 0.02 : 1e6 / $1"; } # a million tokens tell models apart, and more take time from training
+
+  [ -f $data/text/manifest.json ] ||
+    step "text" python prep_data.py $text --max_tokens "$tokens" --val_fraction "$(held_out "$tokens")" --out_dir $data/text
+  is_trained $base || step "pretrain" python train.py --data_dir $data/text --model_dir $base "${pretrain[@]}"
+  trained $base
+  [ -f $data/chat/manifest.json ] || step "chats" python prep_data.py $chat --max_tokens "$chat_tokens" \
+    --val_fraction "$(held_out "$chat_tokens")" --out_dir $data/chat
+  # SmolLM2's rate on these conversations (alignment-handbook, recipes/smollm2), in steps of a quarter of the base's
+  read -r rows accum < <(python -c 'import json, sys; size = json.loads(sys.stdin.readline())["run"]["size"]
+print(size["batch_size"], max(1, size["grad_accum"] // 4))' <$base/metrics.jsonl)
+  is_trained $model || step "chat" python train.py --data_dir $data/chat --model_dir $model --init_from $base \
+    --max_hours "$chat_hours" --epochs 2 --batch_size "$rows" --grad_accum "$accum" --lr 1e-3 --compile \
+    --save_every 100
+  trained $model
+  [ -f $data/questions.jsonl ] || { head -n "$(calc "int(20 + 60 * ($hours < 8 ? $hours : 8))")" $data/chat/val.jsonl \
+    >$data/questions.tmp && mv $data/questions.tmp $data/questions.jsonl; }
+  score "score" $data/questions.jsonl
   ;;
 test)
   set_up requirements.txt tests/requirements.txt
@@ -126,7 +189,7 @@ test)
   say '\n%s' "$timings"
   exit 0
   ;;
-*) fail "unknown mode '$mode'; use demo, full or test" ;;
+*) fail "unknown mode '$mode'; use demo, full, week or test" ;;
 esac
 
 say '\n== how long it took\n%s\n' "$timings"
