@@ -67,17 +67,14 @@ def main() -> None:
         chosen = train.build_parser().parse_args(["--model_dir", "unused", *(["--cpu"] if args.cpu else [])])
         args.precision = train.choose_precision(chosen)
     hardware = torch.cuda.get_device_name() if device == "cuda" else None
-    old = args.out.read_text().split("\n## ")[1:] if args.out and args.out.exists() else []
-    sections = {section.splitlines()[0]: "## " + section.strip() + "\n" for section in old}
     for part in args.parts:
         with tempfile.TemporaryDirectory() as folder:
             lines = PARTS[part](args, device, Path(folder))
         stamp = report.stamp("torch", "transformers", "accelerate", "trl", hardware=hardware)
-        sections[lines[0][3:]] = "\n".join([*lines, "", f"Run {stamp}", ""])
         print("\n".join(lines), flush=True)
         if args.out:
-            head = "Written by `python tests/benchmarks/bench_train.py`; each section says when and where it was run."
-            report.write(args.out, "train.py beside other trainers", [head, "", *sections.values()])
+            section = "\n".join([*lines, "", f"Run {stamp}", ""])
+            report.write_section(args.out, "train.py beside other trainers", "bench_train.py", section)
 
 
 if __name__ == "__main__":

@@ -55,3 +55,12 @@ def write(path: Path, title: str, lines: list[str]) -> None:
     """Write `# title` and the lines to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("\n".join([f"# {title}", "", *lines]).rstrip() + "\n", encoding="utf-8")
+
+
+def write_section(path: Path, title: str, script: str, section: str) -> None:
+    """Put `## heading ...` in the place of the section with that heading, or behind the others."""
+    old = path.read_text(encoding="utf-8").split("\n## ")[1:] if path.exists() else []
+    sections = {each.splitlines()[0]: "## " + each.strip() + "\n" for each in old}
+    sections[section.splitlines()[0][3:]] = section
+    head = f"Written by `python tests/benchmarks/{script}`; each section says when and where it was run."
+    write(path, title, [head, "", *sections.values()])
