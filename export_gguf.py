@@ -7,7 +7,8 @@ Writes  --out, and beside it what Ollama wants, .Modelfile; nothing is quantized
     python export_gguf.py --model_dir checkpoints/demo --out demo.gguf
 
 It takes seconds. llama.cpp's converter refuses a tokenizer whose hash it does not know, and so each that prep_data.py
-trained; here the vocabulary and the merges go in as they are, which is right for every tokenizer of GPT-2's kind.
+trained or added role tokens to; here the vocabulary and the merges go in as they are, with llama.cpp's name for the way in
+which words are cut. What it has no name for is one line.
 """
 
 from __future__ import annotations
@@ -40,44 +41,83 @@ class Mistake(Exception):
     """What the user can mend: one line, exit code 2."""
 
 
-def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[list[str], list[int], list[str]]:
-    """(tokens by id, their types, merges); tokens are spelled in GPT-2's byte alphabet in both formats."""
+# llama.cpp's names for the ways in which byte-level BPEs cut text into words, by what tokenizer.json says of them: the
+# regular expression, if it is not GPT-2's, and does each digit stand alone; some merge only within words of the vocabulary
+QWEN2 = (
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+)
+LLAMA3 = QWEN2.replace(r"\p{N}| ?", r"\p{N}{1,3}| ?")
+WORDS = {  # (regular expression, digits alone, ignore_merges)
+    (None, False, False): "gpt-2",
+    (None, True, False): "smollm",
+    (QWEN2, False, False): "qwen2",
+    (LLAMA3, False, True): "llama-bpe",
+}
+
+
+def way_of_words(parts: dict) -> str | None:
+    """llama.cpp's name for the way in which this tokenizer.json cuts words, or None."""
+    steps = parts["pre_tokenizer"] or {}
+    regex, digits, last = None, False, {}
+    for last in steps.get("pretokenizers", [steps]):
+        if last.get("type") == "Digits":
+            digits = last["individual_digits"]
+        elif last.get("type") == "Split" and last["behavior"] == "Isolated" and not last["invert"]:
+            regex = last["pattern"].get("Regex", "")
+        elif last.get("type") != "ByteLevel":
+            return None
+    # the alphabet comes last, and cuts by GPT-2's expression where no other has
+    if last.get("type") != "ByteLevel" or last["add_prefix_space"] or last.get("use_regex", True) != (regex is None):
+        return None
+    return WORDS.get((regex, digits, bool(parts["model"].get("ignore_merges"))))
+
+
+def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, list[str], list[int], list[str]]:
+    """(llama.cpp's name for how it cuts words, tokens by id, their types, merges); tokens are spelled in GPT-2's byte
+    alphabet in both formats.
+
+    llama.cpp does not compose accents, as Qwen does (NFC): what was typed decomposed gets other ids there.
+    """
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
-    model, words = parts["model"], parts["pre_tokenizer"] or {}
-    kind = (model["type"], words.get("type"), words.get("add_prefix_space"), words.get("use_regex", True))
-    if kind != ("BPE", "ByteLevel", False, True) or parts["normalizer"]:
-        raise Mistake("the tokenizer is not of GPT-2's kind; llama.cpp's convert_hf_to_gguf.py may know it")
+    model, words = parts["model"], way_of_words(parts)
+    if model["type"] != "BPE" or not words or (parts["normalizer"] or {}).get("type", "NFC") != "NFC":
+        raise Mistake(
+            "llama.cpp has no name that is known here for the way in which this tokenizer cuts words (known are those of "
+            "GPT-2, SmolLM2, Qwen2 and 3, Llama 3); transformers serve opens the folder as it is"
+        )
     tokens, types = [f"<|unused {i}|>" for i in range(n_vocab)], [gguf.TokenType.UNUSED] * n_vocab
     for token, i in model["vocab"].items():
         tokens[i], types[i] = token, gguf.TokenType.NORMAL
-    for added in parts["added_tokens"]:
-        tokens[added["id"]], types[added["id"]] = added["content"], gguf.TokenType.CONTROL
-    return tokens, types, [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
+    for added in parts["added_tokens"]:  # what is not special is found in text, too
+        kind = gguf.TokenType.CONTROL if added["special"] else gguf.TokenType.USER_DEFINED
+        tokens[added["id"]], types[added["id"]] = added["content"], kind
+    return words, tokens, types, [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
 
 
 def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig) -> None:
     """The model's shape under llama.cpp's names."""
-    width, n_head, tail = (
-        config.hidden_size,
-        config.num_attention_heads,
-        "llama.cpp's convert_hf_to_gguf.py may do more",
-    )
+    width, n_head = config.hidden_size, config.num_attention_heads
     if config.model_type == "gpt2":
         if config.activation_function not in ("gelu_new", "gelu_pytorch_tanh"):
             raise Mistake(f"llama.cpp's GPT-2 has GELU by tanh, this one {config.activation_function}")
         writer.add_feed_forward_length(config.n_inner or 4 * width)
         writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    elif config.model_type == "llama":
+    elif config.model_type in ("llama", "qwen2", "qwen3"):
         rope = getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta}  # since transformers 5
         if rope.get("rope_type", "default") != "default" or getattr(config, "rope_scaling", None) not in (None, rope):
-            raise Mistake(f"a llama with scaled positions is not exported here; {tail}")
+            raise Mistake(
+                f"a {config.model_type} with scaled positions is not exported; transformers serve opens the folder"
+            )
+        head_size = getattr(config, "head_dim", None) or width // n_head
         writer.add_feed_forward_length(config.intermediate_size)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
         writer.add_rope_freq_base(rope["rope_theta"])
-        writer.add_rope_dimension_count(width // n_head)
+        writer.add_rope_dimension_count(head_size)
+        writer.add_key_length(head_size)
+        writer.add_value_length(head_size)
         writer.add_head_count_kv(config.num_key_value_heads)
     else:
-        raise Mistake(f"a {config.model_type} model is not exported here; {tail}")
+        raise Mistake(f"a {config.model_type} model is not exported; llama.cpp's convert_hf_to_gguf.py may do more")
     writer.add_context_length(config.max_position_embeddings)
     writer.add_embedding_length(width)
     writer.add_block_count(config.num_hidden_layers)
@@ -90,9 +130,10 @@ def convert(name: str, weight: np.ndarray, config: PretrainedConfig) -> np.ndarr
     if config.model_type == "gpt2":
         return weight.T if re.search(r"\.(c_attn|c_proj|c_fc)\.weight$", name) else weight  # Conv1D's is (in, out)
     kind = re.search(r"\.([qk])_proj\.(weight|bias)$", name)
-    if not kind:
+    if not kind or config.model_type != "llama":
         return weight
-    # RoPE turns pairs: Hugging Face takes them from the two halves of a head, llama.cpp from neighbors
+    # RoPE turns pairs: Hugging Face takes them from the two halves of a head, and so does llama.cpp, but for Llama's, where
+    # it takes neighbors
     n_head = config.num_attention_heads if kind[1] == "q" else config.num_key_value_heads
     return weight.reshape(n_head, 2, -1, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
@@ -119,9 +160,9 @@ def export(folder: Path, out: Path, dtype: str) -> None:
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
     add_shape(writer, config)
 
-    tokens, types, merges = vocabulary(tokenizer, config.vocab_size)
+    words, tokens, types, merges = vocabulary(tokenizer, config.vocab_size)
     writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("gpt-2")
+    writer.add_tokenizer_pre(words)
     writer.add_token_list(tokens)
     writer.add_token_types(types)
     writer.add_token_merges(merges)

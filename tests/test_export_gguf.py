@@ -3,6 +3,7 @@ That llama.cpp itself answers alike is what tools/check_consumers.py shows."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
 import shutil
@@ -13,7 +14,9 @@ import pytest
 import torch
 import transformers
 from conftest import mistake
-from test_inference import FACTS, HOSTILE, bot_dir, llama_dir  # noqa: F401
+from test_inference import FACTS, HOSTILE, bot_dir, llama_dir, save_bot  # noqa: F401
+from test_tokenizers import KINDS, TEXTS, make, prepare
+from tokenizers import pre_tokenizers
 
 import export_gguf
 
@@ -26,10 +29,32 @@ TALK = [
 ]
 
 
-@pytest.fixture(scope="module", params=["gpt2", "llama"])
+QWEN = {
+    "hidden_size": 64,
+    "intermediate_size": 128,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "initializer_range": 0.2,
+}
+QWEN |= {"vocab_size": 384, "max_position_embeddings": 512, "num_key_value_heads": 2, "rope_theta": 1e6}
+MADE = {
+    "qwen2": transformers.Qwen2Config(**QWEN, tie_word_embeddings=False),  # with a head of its own, and biases
+    "qwen3": transformers.Qwen3Config(**QWEN, head_dim=32, tie_word_embeddings=True),  # heads wider than the model
+}
+
+
+@pytest.fixture(scope="module", params=["gpt2", "llama", *MADE])
 def folder(request, tmp_path_factory) -> Path:
-    made = request.getfixturevalue("llama_dir" if request.param == "llama" else "bot_dir")
-    return Path(shutil.copytree(made, tmp_path_factory.mktemp("gguf") / request.param))
+    copy = tmp_path_factory.mktemp("gguf") / request.param
+    if request.param not in MADE:
+        made = request.getfixturevalue("llama_dir" if request.param == "llama" else "bot_dir")
+        return Path(shutil.copytree(made, copy))
+    torch.manual_seed(1)
+    model = transformers.AutoModelForCausalLM.from_config(MADE[request.param])
+    for name, weight in model.named_parameters():
+        if "bias" in name or "norm" in name:  # which begin as zeros and ones
+            torch.nn.init.normal_(weight, 1.0, 0.2)
+    return save_bot(model, transformers.AutoTokenizer.from_pretrained(request.getfixturevalue("bot_dir")), copy)
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("f32", 1e-4), ("f16", 3e-2)])
@@ -38,8 +63,10 @@ def test_the_weights_and_the_tokens_are_those_of_the_folder(folder, dtype, toler
     assert capsys.readouterr().out.startswith(str(folder / f"{dtype}.gguf")) and not list(folder.glob("*.tmp"))
     ours = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
     options = {"gguf_file": f"{dtype}.gguf", "dtype": torch.float32}
-    if folder.name == "gpt2":  # transformers reads all but GPT-2's number of positions
+    if folder.name == "gpt2":  # transformers reads all but GPT-2's number of positions and Qwen3's head size
         options["n_positions"] = 512
+    elif folder.name == "qwen3":
+        options["head_dim"] = 32
     theirs = transformers.AutoModelForCausalLM.from_pretrained(folder, **options)
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     ids = torch.tensor([tokenizer.apply_chat_template(TALK, return_dict=False)])
@@ -77,11 +104,11 @@ def test_what_cannot_be_exported_is_one_line(folder, tmp_path, capsys, monkeypat
     config = json.loads((folder / "config.json").read_text())
     changes = {
         "gpt2": {"activation_function": "relu"},
-        "llama": {"rope_scaling": {"rope_type": "linear", "factor": 2.0}},
+        "rope": {"rope_scaling": {"rope_type": "linear", "factor": 2.0}},
     }
     if "rope_parameters" in config:  # since transformers 5
-        changes["llama"] = {"rope_parameters": {**config["rope_parameters"], "rope_type": "linear", "factor": 2.0}}
-    (folder / "config.json").write_text(json.dumps({**config, **changes[folder.name]}))
+        changes["rope"] = {"rope_parameters": {**config["rope_parameters"], "rope_type": "linear", "factor": 2.0}}
+    (folder / "config.json").write_text(json.dumps({**config, **changes.get(folder.name, changes["rope"])}))
     try:
         line = mistake(capsys, export_gguf.main, ["--model_dir", folder, "--out", tmp_path / "a.gguf"])
     finally:
@@ -91,3 +118,37 @@ def test_what_cannot_be_exported_is_one_line(folder, tmp_path, capsys, monkeypat
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(export_gguf, "gguf", None)
     assert "pip install gguf" in mistake(capsys, export_gguf.main, ["--model_dir", folder])
+
+
+@pytest.mark.parametrize("kind", [*KINDS, "unknown"])
+def test_words_are_cut_as_the_tokenizer_does(kind, tmp_path, capsys):
+    """By llama.cpp's name for it; where its Python package is installed, by itself."""
+    pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Punctuation(), pre_tokenizers.ByteLevel(False)])
+    bpe = make(tmp_path / "theirs", *{**KINDS, "unknown": (pre_tokenizer, None, ["<|endoftext|>"], [])}[kind])
+    if kind == "llama3":
+        bpe.model.ignore_merges = True
+        bpe.save(str(tmp_path / "theirs/tokenizer.json"))
+    prepare(tmp_path, TEXTS)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    config = transformers.LlamaConfig(**{**QWEN, "vocab_size": len(tokenizer) + 5, "num_hidden_layers": 1})
+    save_bot(transformers.LlamaForCausalLM(config), tokenizer, tmp_path / "bot")
+    capsys.readouterr()
+    if kind == "unknown":
+        assert "no name" in mistake(capsys, export_gguf.main, ["--model_dir", tmp_path / "bot"])
+        assert not list((tmp_path / "bot").glob("*gguf*"))
+        return
+    export_gguf.main(["--model_dir", str(tmp_path / "bot")])
+    fields = gguf.GGUFReader(tmp_path / "bot/model.gguf").fields
+    names = {"smollm2": "smollm", "qwen": "qwen2", "llama3": "llama-bpe"}
+    assert fields["tokenizer.ggml.pre"].contents() == names.get(kind, "gpt-2")
+    types = dict(zip(fields["tokenizer.ggml.tokens"].contents(), fields["tokenizer.ggml.token_type"].contents()))
+    for token in tokenizer.added_tokens_decoder.values():
+        assert types[token.content] == (gguf.TokenType.CONTROL if token.special else gguf.TokenType.USER_DEFINED)
+    if importlib.util.find_spec("llama_cpp"):
+        import llama_cpp
+
+        theirs = llama_cpp.Llama(str(tmp_path / "bot/model.gguf"), vocab_only=True, verbose=False)
+        for text in (*TEXTS, *HOSTILE, "1234 ١٢٣ ½  x\n\n\ty 'LL I'll <think>"):
+            if text.isprintable() or text in TEXTS:
+                ids = tokenizer.encode(text, add_special_tokens=False, split_special_tokens=True)
+                assert theirs.tokenize(text.encode(), add_bos=False, special=False) == ids, text
