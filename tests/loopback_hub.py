@@ -11,6 +11,7 @@ import hashlib
 import io
 import json
 import re
+import tempfile
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -177,6 +178,32 @@ def hub(repositories: Repositories, cache: Path) -> Iterator[dict[str, str]]:
         thread.join()
 
 
+def smollm2_files(rows: list[dict]) -> dict[str, bytes]:
+    """A small made-up model in the manner of SmolLM2: digits one by one, shared keys, weights in bf16 in two files."""
+    import torch
+    import transformers
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    bpe, digits = Tokenizer(models.BPE()), pre_tokenizers.Digits(individual_digits=True)
+    bpe.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    bpe.decoder, alphabet = decoders.ByteLevel(), pre_tokenizers.ByteLevel.alphabet()
+    special = ["<|endoftext|>", "<|im_start|>", "<|im_end|>", "<repo_name>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    bpe.train_from_iterator([row["text"] for row in rows], trainer)
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=bpe.get_vocab_size(), hidden_size=48, num_hidden_layers=2, num_attention_heads=3, num_key_value_heads=1,
+        intermediate_size=96, max_position_embeddings=8192, tie_word_embeddings=True,
+    )  # fmt: skip
+    with tempfile.TemporaryDirectory() as folder:
+        transformers.LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(folder, max_shard_size="50KB")
+        transformers.PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token=special[0]).save_pretrained(folder)
+        (Path(folder) / "README.md").write_text("---\nlicense: apache-2.0\n---\n# A small model\n")
+        return {file.name: file.read_bytes() for file in Path(folder).iterdir()}
+
+
 def tutorial_repositories() -> dict[str, dict[str, bytes]]:
     """What the tutorial asks the hub for, small."""
     import torch
@@ -197,6 +224,7 @@ def tutorial_repositories() -> dict[str, dict[str, bytes]]:
     repositories["models/gpt2-medium"] = {
         **gpt2, "config.json": config.to_json_string().encode(), "model.safetensors": save(weights, {"format": "pt"})
     }  # fmt: skip
+    repositories["models/HuggingFaceTB/SmolLM2-360M"] = smollm2_files(alpaca_rows())
     texts = [{"text": f"Page {n}. " + " ".join(f"word{n * i % 97}" for i in range(200))} for n in range(200)]
     repositories["datasets/HuggingFaceFW/fineweb-edu"] = {
         "README.md": b"---\nconfigs:\n- config_name: sample-10BT\n  data_files: sample/10BT/*\n---\n",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+import transformers
 from conftest import settings
 from torch._subclasses.fake_tensor import FakeTensorMode
 from torch.distributed._tools.mem_tracker import MemTracker
@@ -87,3 +88,15 @@ def test_arithmetic_meets_the_tracker(flags):
     config = train.build_config(args, N_VOCAB)
     predicted = train.predict_memory(config, args, N_VOCAB, args.batch_size, checkpointing)
     assert predicted["total"] == pytest.approx(tracked_gib(args, checkpointing), rel=0.03)
+
+
+def test_shared_keys_and_a_narrow_mlp_are_reckoned_with(monkeypatch):
+    """SmolLM2-360M's blocks: three heads share a key, and it has no weights here to start from."""
+    config = transformers.LlamaConfig(
+        num_hidden_layers=2, hidden_size=960, intermediate_size=2560, num_attention_heads=15, num_key_value_heads=5,
+        vocab_size=train.padded(N_VOCAB), max_position_embeddings=8192, tie_word_embeddings=True,
+    )  # fmt: skip
+    monkeypatch.setattr(train, "build_config", lambda args, n_vocab: config)
+    args = settings("--batch_size", 8, "--grad_accum", 4)
+    predicted = train.predict_memory(config, args, N_VOCAB, args.batch_size, False)
+    assert predicted["total"] == pytest.approx(tracked_gib(args, False), rel=0.03)

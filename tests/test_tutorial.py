@@ -96,7 +96,7 @@ def test_the_page_is_true(page, results):
 
 FALSE = [  # (what is true, what is not, the check that must see it, what it says)
     ("(docs/loss.png)", "(docs/lost.png)", check_links, "there is no docs/lost.png"),
-    ("(#three-recipes)", "(#four-recipes)", check_links, "no section #four-recipes"),
+    ("(#four-recipes)", "(#five-recipes)", check_links, "no section #five-recipes"),
     ("| `--patience` | none |", "| `--patent` | none |", check_flags, "train.py has no --patent"),
     ("| `--patience` | none |", "| `--seed` | `1337` |", check_flags, "train.py: --patience is not explained"),
     (

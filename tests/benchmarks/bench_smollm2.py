@@ -116,8 +116,7 @@ def texts(args) -> list[str]:
     odd = ["1234567", " 3.14", "½²٣", "été", "naïve", "東京", "한국어", "🙂👩‍🚀", "\n\n", "\t", "  ", "\u3000", "\r\n", "don't", "I'LL", "):",
            "<|im_start|", "<|endoftext", "<|user|>", "\x00", "\u202e", "word", " Of", "E = mc^2", "__init__", "https://x.y/z?a=1&b"]  # fmt: skip
     made = ["".join(draw.choices(odd, k=draw.randint(1, 12))) for _ in range(N_TEXTS)]
-    unique = list(dict.fromkeys(draw.sample(lines, min(len(lines), N_TEXTS // 2)) + made))
-    return unique[:N_TEXTS]
+    return list(dict.fromkeys(draw.sample(lines, min(len(lines), N_TEXTS // 2)) + made))
 
 
 def part_ids(args) -> list[str]:
@@ -145,13 +144,14 @@ def part_ids(args) -> list[str]:
         kept = [(row["messages"], tokens["input_ids"]) for part in ("train", "val") for row, tokens in
                 zip(read_rows(data / f"{part}.jsonl"), read_rows(data / f"{part}_tokenized.jsonl"))]  # fmt: skip
     user, assistant, end = saved.convert_tokens_to_ids(["<|user|>", "<|assistant|>", "<|endoftext|>"])
-    theirs, n_texts, n_tokens, equal = by_llama_cpp(), 0, 0, Counter()
-    for turns, ids in kept:
+    theirs, neutral_forms = by_llama_cpp(), prep_data.neutral_forms(saved)
+    n_texts, n_tokens, equal = 0, 0, Counter()
+    for turns, ids in kept[: N_TEXTS // 2]:
         middle = ids.index(assistant)
         assert (ids[0], ids[-1]) == (user, end)
         for turn, ours in zip(turns, (ids[1:middle], ids[middle + 1 : -1])):
             text = turn["content"]
-            for token, neutral in prep_data.neutral_forms(saved):  # as the template does
+            for token, neutral in neutral_forms:  # as the template does
                 text = text.replace(token, neutral)
             n_texts, n_tokens = n_texts + 1, n_tokens + len(ours)
             equal["own"] += ours == own(text).input_ids
@@ -163,7 +163,7 @@ def part_ids(args) -> list[str]:
     return [
         "## Ids", "",
         f"{n_texts:,} different texts in conversations, {n_tokens:,} tokens: lines of code and prose, questions and answers, and odd mixtures of "
-        f"digits, scripts, white space and pieces of control strings ({len(rows) - len(kept):,} of {len(rows):,} rows were dropped). In what "
+        f"digits, scripts, white space and pieces of control strings. In what "
         f"prep_data.py wrote, the ids of {equal['own']:,} of them are equal to those of the model's own tokenizer, {equal['saved']:,} to those of the "
         f"saved one{beside}.",
     ]  # fmt: skip
@@ -215,7 +215,7 @@ def part_packed(args) -> list[str]:
         tokenizer, model = settings(args, attention)
         module = train.NextTokenLoss(model, len(tokenizer))
         read = (args.data / "val_tokenized.jsonl", SEQ_LEN, len(tokenizer), tokenizer.eos_token_id, False)
-        documents = train.read_documents(*read)[0][:12]
+        documents = train.read_documents(*read)[0][:8]
         largest = apart = 0.0
         loss = {}
         with torch.inference_mode():
