@@ -66,7 +66,7 @@ keep() { # keep FILE COMMAND...: what it says, on the screen and, once it has en
   mv "$file.tmp" "$file"
 }
 
-calc() { awk "BEGIN {printf \"%.12g\", $1}"; }
+calc() { awk "BEGIN {printf \"%.12g\", ($1)}"; } # in brackets: to awk a bare > is a file
 
 score() { # score NAME PROMPTS_FILE: answer them all, unless that was done with these very weights
   local sheet
@@ -150,7 +150,7 @@ week)
   data=data/week-$hours base=checkpoints/week-$hours-base model=checkpoints/week-$hours
   share=$(calc "$hours > 0.04 ? $hours - 0.02 : $hours / 2") # to start eight programs takes a minute, however few hours there are
   base_hours=$(calc "$share * 0.65") chat_hours=$(calc "$share * 0.15")
-  say '\n== %s hours: %s to pretrain, %s to learn to chat; the rest, a fifth, to make data, to start and to score\n' \
+  say '\n== %s hours: %s to pretrain, %s to learn to chat; the rest to make the data, to start and to score\n' \
     "$hours" "$base_hours" "$chat_hours"
 
   # a taste of the text is enough to find out what the hours can train, and so how much text that takes
