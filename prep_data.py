@@ -4,8 +4,9 @@ Reads   hub data sets and local files of JSON in any layout, CSV of any dialect,
         .zst too), folders and globs, in any of the FORMATS below, recognized by their columns and by what these hold.
         Rows are streamed: memory stays flat.
 Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train_tokenized.jsonl and
-        val_tokenized.jsonl (the same rows as input_ids and labels), tokenizer/ (with the chat template: the one
-        place where the chat format is defined) and, last, manifest.json: its presence means complete.
+        val_tokenized.jsonl (the same rows as input_ids and labels), train_tokens.* and val_tokens.* (the same again
+        as plain integers: Store), tokenizer/ (with the chat template: the one place where the chat format is
+        defined) and, last, manifest.json: its presence means complete.
 
     python prep_data.py --dataset tatsu-lab/alpaca --out_dir data
     python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256
@@ -60,7 +61,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jinja2
 import numpy as np
@@ -125,6 +126,7 @@ ROLES = {name: role for role, names in SPEAKERS.items() for name in names.split(
 # What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
 PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
 OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
+STORED = re.compile(r"(train|val)_tokens\.\d{5}\.(ids|bounds|learned)")  # by Store
 
 
 class Drop(Exception):
@@ -477,6 +479,7 @@ class Encoder:
 
     def __init__(self, tokenizer: Any, args: argparse.Namespace) -> None:
         self.tokenizer, self.args, self.neutral_forms = tokenizer, args, neutral_forms(tokenizer)
+        self.dtype = id_type(tokenizer)
         self.words = Words(tokenizer.backend_tokenizer) if splits_like_gpt2(tokenizer) else None
         self.eos, self.assistant = tokenizer.convert_tokens_to_ids([EOS, "<|assistant|>"])
         # the template as it is, without transformers' wrapping, which takes four times as long
@@ -540,7 +543,7 @@ class Encoder:
             start = end
 
     def __call__(self, batch: list[tuple[Any, str]]) -> list[tuple]:
-        """(tag, row as JSON, ids and labels as JSON, counts) of each (tag, row), or (tag, "", reason, {}) of a drop."""
+        """(tag, row as JSON, Tokens, counts) of each (tag, row), or (tag, "", reason, {}) of a drop."""
         result = []
         for tag, line in batch:
             row = json.loads(line)
@@ -553,22 +556,44 @@ class Encoder:
                     if '"weight": 0' in line and "messages" in kept:  # marked by the data set: read, not learned
                         answers = (message.get("weight") for message in kept["messages"][1::2])
                         pieces = [(learned and next(answers) != 0, piece) for learned, piece in pieces]
-                    # a label for each id: the id itself where it is learned, so the text of the ids serves for both lists
-                    texts = [(learned, len(piece), str(piece)[1:-1]) for learned, piece in pieces]
-                    labels = [
-                        text if learned else IGNORED_TEXT * (size - 1) + str(IGNORED) for learned, size, text in texts
-                    ]
-                    tokens = (
-                        f'{{"input_ids": [{", ".join(text for *_, text in texts)}], "labels": [{", ".join(labels)}]}}'
-                    )
+                    tokens = self.tokens_of(pieces)
                     counts = {"rows": 1, "turns": ids.count(self.eos), "tokens": len(ids), "truncated": int(long)}
-                    counts["supervised"] = sum(size for learned, size, _ in texts if learned)
+                    counts["supervised"] = sum(tokens.learned[1::2]) - sum(tokens.learned[::2])
                     if not counts["supervised"]:
                         raise Drop("every answer is marked as not to be learned")
                     result.append((tag, line, tokens, counts))
             except Drop as reason:
                 result.append((tag, "", str(reason), {}))
         return result
+
+    def tokens_of(self, pieces: list[tuple[bool, list[int]]]) -> Tokens:
+        """A row's ids in pieces (learned, ids), as they are written."""
+        ids = list(itertools.chain.from_iterable(piece for _, piece in pieces))
+        ends = list(itertools.accumulate(len(piece) for _, piece in pieces))
+        learned = [
+            place for (is_learned, piece), end in zip(pieces, ends) if is_learned for place in (end - len(piece), end)
+        ]
+        if self.args.jsonl == "text":
+            return Tokens("", np.array(ids, self.dtype).tobytes(), learned)
+        # a label for each id: the id itself where it is learned, so the text of the ids serves for both lists
+        texts = [(is_learned, len(piece), str(piece)[1:-1]) for is_learned, piece in pieces]
+        labels = [text if is_learned else IGNORED_TEXT * (size - 1) + str(IGNORED) for is_learned, size, text in texts]
+        text = f'{{"input_ids": [{", ".join(text for *_, text in texts)}], "labels": [{", ".join(labels)}]}}'
+        return Tokens(text, np.array(ids, self.dtype).tobytes(), learned)
+
+
+class Tokens(NamedTuple):
+    """A row as it is written: ids and labels as JSON (empty with --jsonl text), the ids as integers, and from where to
+    where they are learned: begin, end, begin, end ..."""
+
+    json: str
+    ids: bytes
+    learned: list[int]
+
+
+def id_type(tokenizer: Any) -> str:
+    """An id as an unsigned integer, in the notation of numpy: of 2 bytes, or of 4 where those do not suffice."""
+    return "<u2" if len(tokenizer) <= 1 << 16 else "<u4"
 
 
 def start_worker(*arguments: Any) -> None:
@@ -720,14 +745,15 @@ def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]
         fail(f"{place}: one message a row, and nothing says which belong together; {mend}")
 
 
-def show(ids: list[int], labels: list[int], tokenizer: Any) -> str:
+def show(tokens: Tokens, tokenizer: Any) -> str:
     """A row as the model sees it; what is learned is green on a terminal."""
     green, plain = ("\033[32m", "\033[0m") if sys.stdout.isatty() and "NO_COLOR" not in os.environ else ("", "")
-    text = ""
-    for ignored, group in itertools.groupby(zip(ids, labels), key=lambda pair: pair[1] == IGNORED):
-        piece = tokenizer.decode([token for token, _ in group])
+    ids, text = np.frombuffer(tokens.ids, id_type(tokenizer)).tolist(), ""
+    places = [0, *tokens.learned, len(ids)]  # where learning begins and ends, in turn
+    for number, (start, end) in enumerate(zip(places, places[1:])):
+        piece = tokenizer.decode(ids[start:end])
         piece = "".join(letter if letter.isprintable() or letter == "\n" else "\ufffd" for letter in piece)
-        text += piece if ignored else green + piece + plain
+        text += green + piece + plain if number % 2 else piece
     return text
 
 
@@ -768,7 +794,8 @@ class Result:
     tally: Tally = field(default_factory=lambda: Tally())
     stats: dict[str, Counter] = field(default_factory=lambda: {"train": Counter(), "val": Counter()})
     lengths: array = field(default_factory=lambda: array("I"))
-    example: dict | None = None  # the first training row, tokenized
+    shards: dict[str, int] = field(default_factory=dict)
+    example: Tokens | None = None  # the first training row
 
 
 def plan(args: argparse.Namespace) -> Plan:
@@ -834,18 +861,29 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
             file.writelines(f"{part}\t{' '.join(map(str, keys))}\t{line}\n" for part, keys, line in rows)
         result.tokenizer = make_tokenizer(args, texts_of(split(read_spool(spool), args.val_fraction, args.seed)))
         rows = tqdm(read_spool(spool), "encoding", rows.n, unit=" rows", disable=None)
+    rows = iter(rows)
+    head = list(itertools.islice(rows, 1))
+    if args.jsonl is None:  # of a corpus that is streamed because it is large, the ids are kept once
+        args.jsonl = "text" if args.streaming and head and head[0][2].startswith('{"text"') else "all"
     with ExitStack() as stack:
-        files = {name: stack.enter_context(write(plan.workdir / name)) for name in OUTPUTS}
-        rows = encode(iter(rows), result.tokenizer, args, seen, result.tally.dropped)
+        names = OUTPUTS if args.jsonl == "all" else OUTPUTS[:2]
+        files = {name: stack.enter_context(write(plan.workdir / name)) for name in names}
+        stores = {
+            part: stack.enter_context(contextlib.closing(Store(plan.workdir, part, id_type(result.tokenizer))))
+            for part in result.stats
+        }
+        rows = encode(itertools.chain(head, rows), result.tokenizer, args, seen, result.tally.dropped)
         for part, _, line, tokens, counts in split(
             rows, args.val_fraction, args.seed
         ):  # no row is held out, then dropped
             files[f"{part}.jsonl"].write(line + "\n")
-            files[f"{part}_tokenized.jsonl"].write(tokens + "\n")
+            if tokens.json:
+                files[f"{part}_tokenized.jsonl"].write(tokens.json + "\n")
+            stores[part].add(tokens, counts["tokens"])
             for name, count in counts.items():  # faster than Counter.update
                 result.stats[part][name] += count
             if part == "train":
-                result.example = result.example or json.loads(tokens)
+                result.example = result.example or tokens
                 result.lengths.append(counts["tokens"])
             if args.max_tokens and result.stats["train"]["tokens"] >= args.max_tokens:
                 break
@@ -854,6 +892,7 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
                 reasons = sorted(result.tally.dropped.items())
                 why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
                 fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.tally.dropped)}")
+    result.shards = {part: store.number for part, store in stores.items()}
     spool.unlink(missing_ok=True)
     save_tokenizer(result.tokenizer, plan.workdir / "tokenizer")
     return result
@@ -868,7 +907,15 @@ def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
     record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in plan.all_sources]
     record |= {**result.stats, **{name: dict(sorted(counts.items())) for name, counts in vars(result.tally).items()}}
     record |= {"vocab_size": len(result.tokenizer), "card": card}
-    record["sha256"] = {path.relative_to(plan.workdir).as_posix(): fingerprint(path)[0] for path in paths}
+    names = {path.relative_to(plan.workdir).as_posix(): path for path in paths}
+    record["sha256"] = {name: fingerprint(path)[0] for name, path in names.items()}
+    record["bytes"] = {name: path.stat().st_size for name, path in names.items()}
+    # the types of what the files hold, and which tokenized JSONL they say the same as
+    types = {"ids": id_type(result.tokenizer), "bounds": "<u4", "learned": "<u4"}
+    record["store"] = {
+        part: {**types, "shards": result.shards[part], "jsonl": record["sha256"].get(f"{part}_tokenized.jsonl")}
+        for part in result.stats
+    }
     record["versions"] = {"python": sys.version.split()[0], **versions}
     manifest = plan.workdir / "manifest.json"
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
@@ -883,8 +930,12 @@ def publish(plan: Plan, paths: list[Path]) -> None:
             os.fsync(file.fileno())  # without it a power cut may leave names of files whose content never arrived
     (plan.out / "manifest.json").unlink(missing_ok=True)
     (plan.out / "tokenizer").mkdir(exist_ok=True)
-    for path in (plan.out / "tokenizer").iterdir():
-        if TOKENIZER_FILE.fullmatch(path.name):  # one of an older version would be read beside the new ones
+    # what this run has not written, or an older version, would be read beside the new ones
+    kept = {plan.out / path.relative_to(plan.workdir) for path in paths}
+    old = [path for path in plan.out.iterdir() if path.name in OUTPUTS or STORED.fullmatch(path.name)]
+    old += [path for path in (plan.out / "tokenizer").iterdir() if TOKENIZER_FILE.fullmatch(path.name)]
+    for path in old:
+        if path not in kept:
             path.unlink()
     for path in paths:
         os.replace(path, plan.out / path.relative_to(plan.workdir))
@@ -917,7 +968,7 @@ def main(argv: list[str] | None = None) -> None:
         paths = write_manifest(run, result, card)
         stack.pop_all()  # from here on the work folder stays until all of it is in place
         publish(run, paths)
-    first_row = show(*result.example.values(), result.tokenizer)
+    first_row = show(result.example, result.tokenizer)
     print(card, "\nThe first training row, as the model sees it:", first_row, sep="\n")
     print(f"\nNext: {run.next_command}")
 
@@ -2296,7 +2347,50 @@ def same_text(decoded: str, text: str) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 12 On disk: what is there already, what is kept between two passes
+# 12 On disk: tokens as integers, what is there already, what is kept between two passes
+
+
+SHARD_TOKENS = 100_000_000  # in 200 or 400 MB
+
+
+class Store:
+    """Tokens of a part as plain integers, in shards that are each complete by themselves: no document goes on in the next.
+
+    PART_tokens.NNNNN.ids      the ids of all documents, one behind another: 2 bytes each, 4 with more than 65,536 tokens
+    PART_tokens.NNNNN.bounds   where in .ids each document begins, and where the last one ends: documents + 1 places
+    PART_tokens.NNNNN.learned  from where to where is learned: pairs of places. Not there when that is everything
+
+    All are little-endian and unsigned, places of 4 bytes, and nothing else is in the files. A document is a row of the JSONL.
+    """
+
+    def __init__(self, folder: Path, part: str, dtype: str) -> None:
+        self.folder, self.part, self.itemsize = folder, part, np.dtype(dtype).itemsize
+        self.number, self.ids = 0, None
+
+    def path(self, kind: str) -> Path:
+        return self.folder / f"{self.part}_tokens.{self.number:05}.{kind}"
+
+    def add(self, tokens: Tokens, size: int) -> None:
+        if self.ids is None:
+            self.ids = open(self.path("ids"), "wb")  # noqa: SIM115 - until the shard is full
+            self.bounds, self.learned, self.all_learned = array("I", [0]), array("I"), True
+        start = self.bounds[-1]
+        self.ids.write(tokens.ids)
+        self.bounds.append(start + size)
+        self.learned.extend(start + place for place in tokens.learned)
+        self.all_learned = self.all_learned and tokens.learned == [0, size]
+        if start + size >= SHARD_TOKENS:
+            self.close()
+
+    def close(self) -> None:
+        """The shard is full, or the part is at its end."""
+        if self.ids is None:
+            return
+        self.ids.close()
+        places = {"bounds": self.bounds} if self.all_learned else {"bounds": self.bounds, "learned": self.learned}
+        for kind, values in places.items():
+            self.path(kind).write_bytes(np.array(values, "<u4").tobytes())
+        self.number, self.ids = self.number + 1, None
 
 
 def fingerprint(path: Path) -> list:
@@ -2405,12 +2499,14 @@ def check_ours(out: Path) -> None:
     except UnicodeEncodeError:  # the tokenizer's library takes no other name
         fail(f"--out_dir {quoted(out)}: its name is no UTF-8; choose another")
     work = out / "prep.tmp"
-    strange = [out / name for name in (*OUTPUTS, "manifest.json") if (out / name).is_dir()]
+    stored = [path.name for path in out.iterdir() if STORED.fullmatch(path.name)] if out.is_dir() else []
+    strange = [out / name for name in (*OUTPUTS, *stored, "manifest.json") if (out / name).is_dir()]
     strange += [
         path for path in (out / "tokenizer", work) if os.path.lexists(path) and (path.is_symlink() or not path.is_dir())
     ]
     if not strange and work.is_dir():
-        strange = [path for path in work.iterdir() if path.name not in ("rows", "tokenizer", *OUTPUTS, "manifest.json")]
+        ours = ("rows", "tokenizer", *OUTPUTS, "manifest.json")
+        strange = [path for path in work.iterdir() if path.name not in ours and not STORED.fullmatch(path.name)]
     if strange:
         fail(
             f"{quoted(strange[0])} is not of prep_data.py's making and in its way; move it, or choose another --out_dir"
@@ -2441,15 +2537,26 @@ def disk_mistakes(folder: Path) -> Iterator[None]:
         )
 
 
+def is_as_written(out: Path, manifest: dict, name: str) -> bool:
+    """Whether a file is still the one that the manifest lists: of its size and older than the manifest, which is written
+    last, or else of its sha256. Gigabytes need not be read for that each time."""
+    stat = (out / name).stat()
+    untouched = stat.st_mtime_ns < (out / "manifest.json").stat().st_mtime_ns
+    if untouched and stat.st_size == manifest.get("bytes", {}).get(name):
+        return True
+    return fingerprint(out / name)[0] == manifest["sha256"][name]
+
+
 def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
     """Whether an earlier run wrote the same from the same into `out`; fails on files there that are not ours."""
     manifest = out / "manifest.json"
     try:
         old = json.loads(manifest.read_text(encoding="utf-8"))
         same = (old["arguments"], old["inputs"]) == (recorded, inputs)
-        return same and all(fingerprint(out / name)[0] == value for name, value in old["sha256"].items())
+        return same and all(is_as_written(out, old, name) for name in old["sha256"])
     except OSError:  # no manifest, or a file that it lists is gone; prep.tmp is what a cut off run leaves
         strange = [name for name in ("tokenizer", *OUTPUTS) if (out / name).exists()]
+        strange += [path.name for path in out.iterdir() if STORED.fullmatch(path.name)] if out.is_dir() else []
         strange = [] if manifest.exists() or (out / "prep.tmp").exists() else strange
     except (ValueError, KeyError, TypeError):
         strange = ["manifest.json"]
@@ -2507,6 +2614,7 @@ def build_parser() -> OneLineParser:
     add("--tokenizer", default="gpt2", help="hub id or folder of a byte-level BPE: gpt2, SmolLM2, Qwen, Llama 3 ...")
     add("--train_tokenizer", metavar="N", help="train a byte-level BPE of N tokens on the data instead: a tiny model does not want 50,257 embeddings")
     add("--seq_len", default=1024, help="most tokens in a row, at most the positions of the model")
+    add("--jsonl", choices=("all", "text"), help="write train_tokenized.jsonl and val_tokenized.jsonl beside the same tokens as integers, which take a seventh of the disk (all), or leave them out (text); (default: text for plain text with --streaming, else all)")
     add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate), or both go (drop)")
     add = parser.add_argument_group("run").add_argument
     add("--out_dir", type=Path, default=Path("data"), help="folder to write")

@@ -373,10 +373,10 @@ def tokenizer(tmp_path_factory):
 
 def prep_data_ids(tokenizer, *rows: dict, seq_len: int = 10**6, too_long: str = "truncate") -> list:
     """What prep_data.py's encoding makes of rows: (ids, labels) of each, or all that it yields when shortened."""
-    encoder = prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=seq_len, too_long=too_long))
+    encoder = prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=seq_len, too_long=too_long, jsonl="all"))
     items = encoder([("train", json.dumps(row, ensure_ascii=False)) for row in rows])
     items = [
-        (json.loads(line), *json.loads(tokens).values()) if counts else tokens for _, line, tokens, counts in items
+        (json.loads(line), *json.loads(tokens.json).values()) if counts else tokens for _, line, tokens, counts in items
     ]
     if seq_len < 10**6:
         return items
@@ -580,11 +580,13 @@ def test_manifest_and_card_are_true(tmp_path, capsys):
 
 def test_example_is_colored_on_a_terminal(tokenizer, monkeypatch):
     ids, labels = prep_data_ids(tokenizer, chat("q\033[2J", "answer", system=""))
+    start, ids_as_bytes = labels.count(-100), prep_data.np.array(ids, prep_data.id_type(tokenizer)).tobytes()
+    tokens = prep_data.Tokens("", ids_as_bytes, [start, len(ids)])
     monkeypatch.setattr(sys.stdout, "isatty", lambda: True, raising=False)
     monkeypatch.delenv("NO_COLOR", raising=False)
-    assert prep_data.show(ids, labels, tokenizer) == "<|user|>q\ufffd[2J<|assistant|>\033[32manswer<|endoftext|>\033[0m"
+    assert prep_data.show(tokens, tokenizer) == "<|user|>q\ufffd[2J<|assistant|>\033[32manswer<|endoftext|>\033[0m"
     monkeypatch.setenv("NO_COLOR", "1")
-    assert prep_data.show(ids, labels, tokenizer) == "<|user|>q\ufffd[2J<|assistant|>answer<|endoftext|>"
+    assert prep_data.show(tokens, tokenizer) == "<|user|>q\ufffd[2J<|assistant|>answer<|endoftext|>"
 
 
 def test_same_bytes_whatever_num_proc_is(tmp_path):
