@@ -1,6 +1,7 @@
 """Train a GPT-2-style chatbot from the tokenized conversations of prep_data.py, on one GPU or on a CPU.
 
-Reads   DATA_DIR/{train,val}_tokenized.jsonl, DATA_DIR/tokenizer/, DATA_DIR/manifest.json
+Reads   DATA_DIR/{train,val}_tokens.* or, where there are none, {train,val}_tokenized.jsonl; DATA_DIR/tokenizer/ and
+        DATA_DIR/manifest.json
 Writes  MODEL_DIR/               the best model so far by validation loss: a plain Hugging Face folder
         MODEL_DIR/step-NNNNNN/   snapshots; the same command, run again, goes on from the newest
         MODEL_DIR/runs/          TensorBoard events;  MODEL_DIR/metrics.jsonl: the same numbers as text
@@ -46,7 +47,7 @@ import subprocess
 import sys
 import threading
 import time
-from bisect import bisect_left, insort
+from bisect import bisect_left, bisect_right
 from collections import defaultdict, deque
 from collections.abc import Iterator
 from functools import lru_cache, partial
@@ -93,84 +94,68 @@ BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 # 1 Data: documents, packed rows, and the rows of a step
 
 
-def read_documents(path: Path, seq_len: int, n_vocab: int, eos_id: int, learn_all: bool):
-    """Read tokenized rows and cut them to `seq_len` tokens.
+class Documents:
+    """Tokenized documents of at most `seq_len` tokens, which stay on the disk until a step wants them.
 
     A token is a word or a piece of one, as its number in the tokenizer's vocabulary. Learned are the answers, each with
-    the `<|endoftext|>` behind it (`eos_id`): what the model is to say, while questions are there to be read.
-    Returns `(documents, counts, sha256)`: documents are pairs `(input_ids, learned)` of arrays of shape (L,)
-    with L <= seq_len, int32 and bool. A conversation is cut after its last `<|endoftext|>` that fits, or dropped;
-    plain text (every token learned) is split. The first token of a document is never learned: nothing precedes it.
+    the `<|endoftext|>` behind it: what the model is to say, while questions are there to be read.
+    `shards` are triples `(ids, bounds, learned)` of arrays, as prep_data.py writes them: ids (tokens,), the documents one
+    behind another; bounds (documents + 1,), where each begins and the last one ends; learned (spans, 2), from where to
+    where is learned, or None where that is everything, as of plain text.
     """
-    documents, counts, digest = [], {"conversations cut": 0, "conversations too long": 0}, hashlib.sha256()
-    with path.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            digest.update(line)
-            try:
-                row = json.loads(line)
-                ids = np.array(row["input_ids"], dtype=np.int32)
-                learned = np.array(row["labels"], dtype=np.int32) != IGNORE_INDEX
-                if ids.ndim != 1 or ids.shape != learned.shape or not 0 <= ids.min() <= ids.max() < n_vocab:
-                    raise ValueError
-            except (ValueError, KeyError, TypeError, OverflowError):
-                fail(f"{path}:{number}: not a tokenized row; make the data again with prep_data.py")
-            is_text = learned.all()  # of a conversation, its first question at least is not
-            learned |= learn_all
-            if is_text:
-                pieces = [slice(start, start + seq_len) for start in range(0, len(ids), seq_len)]
-            elif len(ids) <= seq_len:
-                pieces = [slice(None)]
-            else:
-                ends = np.flatnonzero(ids[:seq_len] == eos_id)
-                pieces = [slice(0, ends[-1] + 1)] if len(ends) else []
-                counts["conversations cut" if len(ends) else "conversations too long"] += 1
-            for piece in pieces:
-                piece_learned = learned[piece].copy()
-                piece_learned[0] = False
-                if piece_learned.any():
-                    documents.append((ids[piece], piece_learned))
-    return documents, counts, digest.hexdigest()
 
+    def __init__(self, shards, seq_len: int, learn_all: bool = False):
+        self.shards, self.learn_all, self.counts = shards, learn_all, defaultdict(int)
+        parts = [cut_documents(*shard[1:], seq_len, learn_all, self.counts) for shard in shards]
+        self.first = np.cumsum([0] + [len(starts) for starts, *_ in parts]).tolist()  # of each shard's documents
+        # (documents,): places in their shard, tokens, and learned tokens; both 0 where nothing is learned
+        self.starts, self.lengths, self.n_learned = map(np.concatenate, zip(*parts))
 
-def pack(lengths: list[int], capacity: int) -> list[list[int]]:
-    """Rows of document numbers, each row's lengths summing to at most `capacity`: the longest documents first, each into
-    the fullest row that has room for it (best-fit-decreasing bin packing)."""
-    # Conversations are short and rows are long: one a row would leave most of each step to padding, which costs the same.
-    rows: list[list[int]] = []
-    spaces: list[tuple[int, int, int]] = []  # (free tokens, -turn, row) of the rows that are not full, ascending
-    for turn, document in enumerate(sorted(range(len(lengths)), key=lambda i: -lengths[i])):
-        fit = bisect_left(spaces, (lengths[document],))  # of rows with equal space, the one that was filled last
-        if fit < len(spaces):
-            space, _, row = spaces.pop(fit)
-        else:
-            space, row = capacity, len(rows)
-            rows.append([])
-        rows[row].append(document)
-        if space > lengths[document]:
-            insort(spaces, (space - lengths[document], -turn, row))
-    return rows
+    def __getitem__(self, document: int) -> tuple[np.ndarray, np.ndarray]:
+        """`(input_ids, learned)`, integers and bool of shape (L,). The first token is never learned: nothing precedes it."""
+        ids, _, spans = self.shards[bisect_right(self.first, document) - 1]
+        start, length = int(self.starts[document]), int(self.lengths[document])
+        learned = np.full(length, self.learn_all or spans is None)
+        if spans is not None:
+            # by bisect: NumPy's own search would first convert the whole file
+            first, last = bisect_right(spans[:, 1], start), bisect_left(spans[:, 0], start + length)
+            for begin, end in spans[first:last].tolist():
+                learned[max(0, begin - start) : end - start] = True
+        learned[:1] = False
+        return ids[start : start + length], learned
 
 
 class Rows:
     """Rows of up to `seq_len` tokens, each of one document or of several that do not see one another.
 
-    `rows` holds each row's document numbers; `tokens` and `learned` (rows,) count its tokens and its learned ones.
+    `rows[r]` are the numbers of row r's documents.
     """
 
-    def __init__(self, documents, seq_len: int, packing: bool):
+    def __init__(self, documents: Documents, seq_len: int, packing: bool):
         self.documents, self.seq_len, self.packing = documents, seq_len, packing
-        lengths = [len(ids) for ids, _ in documents]
-        self.rows = pack(lengths, seq_len) if packing else [[i] for i in range(len(documents))]
-        self.tokens = np.array([sum(lengths[i] for i in row) for row in self.rows])
-        self.learned = np.array([sum(int(documents[i][1].sum()) for i in row) for row in self.rows])
+        # Conversations are short and rows are long: one a row would leave most of each step to padding, which costs the same.
+        self.placed, self.bounds = pack(documents.lengths, seq_len) if packing else one_a_row(documents.lengths)
 
     def __len__(self) -> int:
-        return len(self.rows)
+        return len(self.bounds) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray:
+        return self.placed[self.bounds[row] : self.bounds[row + 1]]
+
+    def tokens(self, rows: list[int]) -> list[int]:
+        """How many tokens each of `rows` has."""
+        return [int(self.documents.lengths[self[row]].sum()) for row in rows]
+
+    def learned(self, rows: list[int]) -> int:
+        """How many tokens are learned of `rows`."""
+        return sum(int(self.documents.n_learned[self[row]].sum()) for row in rows)
 
     @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run; a step may end in the next epoch
     def order(self, seed: int, epoch: int) -> np.ndarray:
         """An epoch, once through all rows, takes them in an order of its own."""
-        return np.random.default_rng((seed, epoch)).permutation(len(self))
+        order = np.arange(len(self), dtype=np.uint32)
+        np.random.default_rng((seed, epoch)).shuffle(order)
+        return order
 
     def of_step(self, step: int, rows_per_step: int, seed: int) -> list[int]:
         """The rows of optimizer step `step`, in order: a pure function, so that a resumed run sees the same."""
@@ -188,13 +173,13 @@ class Rows:
         """
         on_gpu = torch.device(device).type == "cuda"
         # packed rows are nearly full anyway, and tensors of one size leave no gaps in a GPU's memory
-        width = self.seq_len if full_width or (on_gpu and self.packing) else int(self.tokens[rows].max())
+        width = self.seq_len if full_width or (on_gpu and self.packing) else max(self.tokens(rows))
         input_ids, position_ids = np.zeros((2, len(rows), width), dtype=np.int64)
         learned = np.zeros((len(rows), width + 1), dtype=bool)  # behind the last token comes nothing to be learned
         starts = []
         for b, row in enumerate(rows):
             t = 0
-            for document in self.rows[row]:
+            for document in self[row]:
                 ids, is_learned = self.documents[document]
                 input_ids[b, t : t + len(ids)] = ids
                 position_ids[b, t : t + len(ids)] = np.arange(len(ids))
@@ -384,7 +369,7 @@ def training_step(
     # --- one training step -------------------------------------------------------------------------------
     loss_module.train()
     mine = step_rows[accelerator.process_index :: accelerator.num_processes]
-    n_learned = int(rows.learned[step_rows].sum())
+    n_learned = rows.learned(step_rows)
     loss = torch.zeros((), device=accelerator.device)
     # gradients of micro-batches add up, as nobody sets them to zero in between: so 32 rows fit where 2 do
     for start in range(0, len(mine), micro_batch):
@@ -421,7 +406,7 @@ def evaluate(accelerator, loss_module, rows: Rows, micro_batch: int) -> float:
         mine = list(range(first, min(first + micro_batch, len(rows))))
         # a process without rows runs one for nothing: sharded models need all processes in every forward pass
         total += loss_module(**rows.micro_batch(mine or [0], accelerator.device)) * bool(mine)
-    return accelerator.reduce(total, "sum").item() / int(rows.learned.sum())
+    return accelerator.reduce(total, "sum").item() / int(rows.documents.n_learned.sum())
 
 
 @torch.inference_mode()
@@ -480,7 +465,7 @@ def main(argv: list[str] | None = None) -> None:
     started, argv = time.perf_counter(), sys.argv[1:] if argv is None else argv
     args = parse_arguments(argv)
     accelerator, vram_gb = set_up_machine(args)
-    tokenizer, rows, val_rows, cut, data_sha = load_data(args)
+    tokenizer, rows, val_rows, data_sha = load_data(args)
     loss_module, memory, checkpointing = set_up_model(args, accelerator, tokenizer, rows, vram_gb)
     model, model_dir, is_main = loss_module.model, Path(args.model_dir), accelerator.is_main_process
 
@@ -488,7 +473,7 @@ def main(argv: list[str] | None = None) -> None:
     rows_per_step = args.batch_size * args.grad_accum
     max_steps, warmup = steps_of_run(args, len(rows), rows_per_step)
     n_parameters = count_parameters(model, len(tokenizer))
-    say(describe(args, model, n_parameters, rows, cut, max_steps, device_name(accelerator.device)))
+    say(describe(args, model, n_parameters, rows, max_steps, device_name(accelerator.device)))
     if memory:
         say(describe_memory(memory, vram_gb, checkpointing))
     peak_flops = matmul_peak(accelerator.device, DTYPES[args.precision]) * accelerator.num_processes
@@ -505,7 +490,7 @@ def main(argv: list[str] | None = None) -> None:
         f"ready after {time.perf_counter() - started:.1f} s\n"
     )
     signals, watch = stop_on_signals(), Watch(accelerator, model_dir, args)
-    held_out = [] if accelerator.is_fsdp2 else val_rows.documents[:: len(val_rows.documents) // 3 or 1][:3]
+    held_out = [] if accelerator.is_fsdp2 else spread(val_rows.documents, 3)
     budget = args.max_hours * 3600 if args.max_hours else math.inf
     began = time.perf_counter() - progress.seconds  # as if it had never stopped
     wrap_up = 0.0  # seconds that the last evaluation and snapshot will take, as measured
@@ -541,7 +526,7 @@ def main(argv: list[str] | None = None) -> None:
         step_rows = rows.of_step(step, rows_per_step, args.seed)
         step_job = partial(training_step, accelerator, loss_module, optimizers, rows, step_rows, factor, args)
         (loss, grad_norm), micro_batch = halve_until_it_fits(step_job, micro_batch, accelerator, optimizers, args)
-        log.count(int(rows.tokens[step_rows].sum()), time.perf_counter() - step_began)
+        log.count(sum(rows.tokens(step_rows)), time.perf_counter() - step_began)
         progress.skipped_steps += not watch.is_good(step, loss, grad_norm, rows, step_rows)
         if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
             log.step(step + 1, loss, grad_norm, args.lr * factor, seconds_left=budget - progress.seconds)
@@ -647,40 +632,184 @@ def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
 
 
 def load_data(args):
-    """-> (tokenizer, training rows, validation rows, {what was cut: how often}, {what is learned from: its sha256})."""
+    """-> (tokenizer, training rows, validation rows, {what is learned from: its sha256})."""
     data_dir = Path(args.data_dir)
     again = f"make the data again: python prep_data.py --overwrite --out_dir {quoted(data_dir)} --dataset ..."
-    recorded = read_manifest(data_dir)["sha256"]
+    manifest, digests, parts = read_manifest(data_dir), {}, {}
     try:
         tokenizer = AutoTokenizer.from_pretrained(
             data_dir / "tokenizer", trust_remote_code=False, local_files_only=True
         )
         tokenizer_sha = {f"tokenizer/{file.name}": sha256(file) for file in sorted((data_dir / "tokenizer").iterdir())}
-        limits = (args.seq_len, len(tokenizer), tokenizer.eos_token_id, args.loss_on == "all")
     except Exception as error:  # a damaged file may raise anything
         fail(f"{data_dir / 'tokenizer'} cannot be read: {first_line(error)}; {again}")
     try:
-        documents, cut, train_sha = read_documents(data_dir / "train_tokenized.jsonl", *limits)
-        val_documents, _, val_sha = read_documents(data_dir / "val_tokenized.jsonl", *limits)
+        changed = [name for name, digest in tokenizer_sha.items() if manifest["sha256"].get(name) != digest]
+        for part in ("train", "val"):
+            store, jsonl = map_store(data_dir, part, manifest, changed), f"{part}_tokenized.jsonl"
+            if store:
+                shards, digests[part] = store
+            else:
+                shards, digests[part] = read_jsonl(data_dir / jsonl, len(tokenizer))
+                changed += [jsonl] if manifest["sha256"].get(jsonl) != digests[part] else []
+            documents = Documents(shards, args.seq_len, args.loss_on == "all")
+            parts[part] = Rows(documents, args.seq_len, not args.no_packing)
     except OSError as error:
         fail(f"{error.filename}: {error.strerror}; {again}")
-    if not documents or not val_documents:
-        fail(
-            f"{data_dir} has no supervised token in its {'validation' if documents else 'training'} rows that fits "
-            f"--seq_len {args.seq_len}; raise it, or make the data again"
-        )
-    for name, digest in {"train_tokenized.jsonl": train_sha, "val_tokenized.jsonl": val_sha, **tokenizer_sha}.items():
-        if recorded.get(name) != digest:
-            fail(f"{data_dir / name} is not the file that {data_dir / 'manifest.json'} describes; {again}")
-    rows, val_rows = (Rows(part, args.seq_len, not args.no_packing) for part in (documents, val_documents))
+    for part, name in (("train", "training"), ("val", "validation")):
+        if not len(parts[part]):
+            fail(
+                f"{data_dir} has no supervised token in its {name} rows that fits --seq_len {args.seq_len}; raise it, or "
+                "make the data again"
+            )
+    if changed:
+        fail(f"{data_dir / changed[0]} is not the file that {data_dir / 'manifest.json'} describes; {again}")
     tokenizer_digest = hashlib.sha256("".join(tokenizer_sha.values()).encode()).hexdigest()
-    return (
-        tokenizer,
-        rows,
-        val_rows,
-        cut,
-        {"data": train_sha, "validation data": val_sha, "tokenizer": tokenizer_digest},
-    )
+    learned_from = {"data": digests["train"], "validation data": digests["val"], "tokenizer": tokenizer_digest}
+    return tokenizer, parts["train"], parts["val"], learned_from
+
+
+def map_store(data_dir: Path, part: str, manifest: dict, changed: list[str]) -> tuple[list, str] | None:
+    """The shards of a part that prep_data.py has written as integers, mapped, and the sha256 that stands for them: that of
+    the same rows as JSONL, if they were written too. None where there are no such shards, or where that JSONL is another by
+    now: what somebody has made by hand counts. What is not as it was written is added to `changed`."""
+    jsonl, known, shards = f"{part}_tokenized.jsonl", manifest["store"].get(part), []
+    if known is None or known["jsonl"] != manifest["sha256"].get(jsonl):
+        return None
+    if (data_dir / jsonl).exists() and not is_as_written(data_dir, manifest, jsonl):
+        return None
+    files = {kind: f"{part}_tokens.{{number:05}}.{kind}" for kind in ("ids", "bounds", "learned")}
+    for number in range(known["shards"]):
+        names = {kind: name.format(number=number) for kind, name in files.items()}
+        listed = {kind: name for kind, name in names.items() if name in manifest["sha256"]}
+        changed += [name for name in listed.values() if not is_as_written(data_dir, manifest, name)]
+        maps = {kind: np.memmap(data_dir / name, known[kind], "r").view(np.ndarray) for kind, name in listed.items()}
+        spans = maps["learned"].reshape(-1, 2) if "learned" in maps else None
+        shards.append((maps["ids"], maps["bounds"], spans))
+    digests = [digest for name, digest in sorted(manifest["sha256"].items()) if name.startswith(f"{part}_tokens.")]
+    return shards, known["jsonl"] or hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def is_as_written(data_dir: Path, manifest: dict, name: str) -> bool:
+    """Whether a file is still the one that the manifest lists: of its size and older than the manifest, which was written
+    last, or else of its sha256. Gigabytes need not be read for that at each start."""
+    stat = (data_dir / name).stat()
+    untouched = stat.st_mtime_ns < (data_dir / "manifest.json").stat().st_mtime_ns
+    if untouched and stat.st_size == manifest["bytes"].get(name):
+        return True
+    return sha256(data_dir / name) == manifest["sha256"].get(name)
+
+
+def read_jsonl(path: Path, n_vocab: int) -> tuple[list, str]:
+    """The tokenized rows of a JSONL as shards for Documents, and its sha256."""
+    pairs, digest = [], hashlib.sha256()
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            digest.update(line)
+            try:
+                row = json.loads(line)
+                ids = np.array(row["input_ids"], dtype=np.int32)
+                learned = np.array(row["labels"], dtype=np.int32) != IGNORE_INDEX
+                if ids.ndim != 1 or ids.shape != learned.shape or not 0 <= ids.min() <= ids.max() < n_vocab:
+                    raise ValueError
+            except (ValueError, KeyError, TypeError, OverflowError):
+                fail(f"{path}:{number}: not a tokenized row; make the data again with prep_data.py")
+            pairs.append((ids, learned))
+    return in_memory(pairs), digest.hexdigest()
+
+
+def in_memory(pairs: list[tuple[np.ndarray, np.ndarray]]) -> list[tuple]:
+    """Documents `(input_ids, learned)`, each of shape (L,), as the shards of Documents."""
+    if not pairs:
+        return [(np.empty(0, np.int32), np.zeros(1, np.int64), None)]
+    ids, learned = map(np.concatenate, zip(*pairs))
+    bounds = np.cumsum([0] + [len(ids) for ids, _ in pairs])
+    return [(ids, bounds, np.flatnonzero(np.diff(learned, prepend=False, append=False)).reshape(-1, 2))]
+
+
+def rows_in_memory(pairs: list[tuple[np.ndarray, np.ndarray]], seq_len: int, packing: bool) -> Rows:
+    return Rows(Documents(in_memory(pairs), seq_len), seq_len, packing)
+
+
+def cut_documents(bounds, spans, seq_len: int, learn_all: bool, counts: dict[str, int]) -> tuple[np.ndarray, ...]:
+    """(starts, lengths, learned tokens) of the documents of a shard, none longer than `seq_len`.
+
+    Plain text, of which every token is learned, is split. A conversation is cut after its last answer that fits, or left
+    out, which is counted in `counts`. Where nothing is learned, the length is 0.
+    """
+    bounds = bounds.astype(np.int64)  # what the files hold is unsigned, and is subtracted here
+    begins, ends = np.stack([bounds[:-1], bounds[1:]]) if spans is None else spans.T.astype(np.int64)
+    in_spans = np.append(0, np.cumsum(ends - begins))
+
+    def learned_before(place: np.ndarray) -> np.ndarray:
+        n_ended = np.searchsorted(ends, place, side="right")
+        return in_spans[n_ended] + np.maximum(0, place - np.append(begins, bounds[-1])[n_ended])
+
+    starts, lengths = bounds[:-1], np.diff(bounds)
+    is_text = np.diff(learned_before(bounds)) == lengths
+    too_long = ~is_text & (lengths > seq_len)
+    last_end = np.append(0, ends)[np.searchsorted(ends, starts + seq_len, side="right")]
+    lengths = np.where(too_long, np.maximum(0, last_end - starts), lengths)
+    counts["conversations cut"] += int(np.count_nonzero(too_long & (lengths > 0)))
+    counts["conversations too long"] += int(np.count_nonzero(too_long & (lengths == 0)))
+    n_pieces = np.where(is_text, -(-lengths // seq_len), 1)
+    piece = np.arange(n_pieces.sum()) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)  # counted in each document
+    starts = np.repeat(starts, n_pieces) + piece * seq_len
+    lengths = np.minimum(np.repeat(lengths, n_pieces) - piece * seq_len, seq_len)
+    # the first token of a document is never learned
+    n_learned = lengths - 1 if learn_all else learned_before(starts + lengths) - learned_before(starts + 1)
+    lengths[n_learned <= 0] = 0
+    small = np.min_scalar_type(seq_len)
+    return starts.astype(np.uint32), lengths.astype(small), np.maximum(0, n_learned).astype(small)
+
+
+def pack(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of documents, each row's lengths summing to at most `capacity`: the longest documents first, each into the
+    fullest row that has room for it (best-fit-decreasing bin packing). A document of length 0 comes into no row.
+
+    Returns `(documents, bounds)`: row r holds the documents numbered documents[bounds[r] : bounds[r + 1]].
+    """
+    order = np.argsort(capacity - lengths, kind="stable")[: np.count_nonzero(lengths)].astype(np.uint32)
+    row_of, n_rows, done = np.empty_like(order), 0, 0  # the row of each document in that order
+    open_rows: dict[int, np.ndarray] = {}  # by free tokens; of several rows the one that was filled last comes first
+    # There may be millions of documents, but few lengths: those of one length are placed together, as if one by one.
+    sizes, counts = np.unique(lengths[order], return_counts=True)
+    for length, stop in zip(sizes[::-1].tolist(), np.cumsum(counts[::-1]).tolist()):
+        for space in [*sorted(space for space in open_rows if space >= length), capacity]:
+            each = space // length  # documents that such a row has room for
+            wanted = -(-(stop - done) // each)
+            if space == capacity:
+                rows, n_rows = np.arange(n_rows, n_rows + wanted, dtype=np.uint32), n_rows + wanted
+            else:
+                rows = open_rows.pop(space)
+            rows, others = rows[:wanted], rows[wanted:]
+            placed = np.repeat(rows, each)[: stop - done]
+            row_of[done : done + len(placed)] = placed
+            done += len(placed)
+            in_last = len(placed) - each * (len(rows) - 1)
+            for left, some in (
+                (space, others),
+                (space - each * length, rows[-2::-1]),
+                (space - in_last * length, rows[-1:]),
+            ):
+                if left and len(some):
+                    open_rows[left] = np.concatenate([some, open_rows.get(left, some[:0])])
+            if done == stop:
+                break
+    bounds = np.append(0, np.cumsum(np.bincount(row_of)))
+    return order[np.argsort(row_of, kind="stable")], bounds.astype(np.uint32)
+
+
+def one_a_row(lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What `pack` returns, with each document in a row of its own."""
+    documents = np.flatnonzero(lengths).astype(np.uint32)
+    return documents, np.arange(len(documents) + 1)
+
+
+def spread(documents: Documents, n: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Up to `n` documents, from the first on and evenly apart."""
+    some = np.flatnonzero(documents.lengths)
+    return [documents[i] for i in some[:: len(some) // n or 1][:n]]
 
 
 def read_manifest(data_dir: Path) -> dict:
@@ -694,6 +823,12 @@ def read_manifest(data_dir: Path) -> dict:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         manifest["sha256"].get("")
         str.strip(manifest["card"])
+        manifest.setdefault("bytes", {}).get("")  # older folders have neither
+        for known in manifest.setdefault("store", {}).values():
+            if {known[kind] for kind in ("ids", "bounds", "learned")} - {"<u2", "<u4"} or min(
+                known["shards"], "jsonl" in known
+            ) < 1:
+                raise ValueError("types of the store")
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         fail(f"{path} is damaged ({first_line(error)}); make the data again: {make} --overwrite")
     return manifest
@@ -1078,15 +1213,16 @@ def steps_of_run(args, n_rows: int, rows_per_step: int) -> tuple[float, float]:
     return max_steps, warmup_steps / max_steps
 
 
-def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int], max_steps: float, where: str) -> str:
+def describe(args, model, n_parameters: int, rows: Rows, max_steps: float, where: str) -> str:
     """The plan of the run, a line a subject."""
-    config, rows_per_step, n_tokens = model.config, args.batch_size * args.grad_accum, int(rows.tokens.sum())
+    config, rows_per_step, n_documents = model.config, args.batch_size * args.grad_accum, len(rows.placed)
+    n_tokens, n_learned = int(rows.documents.lengths.sum()), int(rows.documents.n_learned.sum())
     lines = [
         f"model      {n_parameters:,} parameters ({args.arch}, {config.num_hidden_layers} layers x {config.hidden_size}), "
         f"{args.precision}, attention {config._attn_implementation.replace('_', ' ')}, on {where}",
-        f"data       {len(rows.documents):,} documents, {n_tokens:,} tokens, {int(rows.learned.sum()):,} learned, in "
+        f"data       {n_documents:,} documents, {n_tokens:,} tokens, {n_learned:,} learned, in "
         f"{len(rows):,} rows of {args.seq_len} ({n_tokens / len(rows) / args.seq_len:.0%} full)"
-        + "".join(f"; {count:,} {name}" for name, count in counts.items() if count),
+        + "".join(f"; {count:,} {name}" for name, count in rows.documents.counts.items() if count),
         f"step       {args.batch_size} rows x {args.grad_accum} = {rows_per_step} rows, up to "
         f"{rows_per_step * args.seq_len:,} tokens",
     ]
@@ -1098,7 +1234,7 @@ def describe(args, model, n_parameters: int, rows: Rows, counts: dict[str, int],
     lines.append(f"run        {max_steps:,} steps = {n_epochs:,.1f} epochs{at_most}")
     if n_epochs > 20:
         lines.append(
-            f"warning: {n_epochs:,.0f} epochs over the same {len(rows.documents):,} documents: beyond 20 a model mostly "
+            f"warning: {n_epochs:,.0f} epochs over the same {n_documents:,} documents: beyond 20 a model mostly "
             "learns them by heart. The best model by validation loss is kept; --patience 5 ends the run in time."
         )
     return "\n".join(lines + doubts)
@@ -1296,8 +1432,8 @@ def flops_per_token(model, rows: Rows) -> float:
 
 def mean_context(rows: Rows) -> float:
     """Tokens in the document of a token, in the mean over all tokens."""
-    lengths = np.array([len(ids) for ids, _ in rows.documents])
-    return (lengths.astype(float) ** 2).sum() / lengths.sum()
+    lengths = rows.documents.lengths
+    return float(np.einsum("i,i->", lengths, lengths, dtype=np.float64, casting="unsafe") / lengths.sum())
 
 
 LADDER = range(2, 41)  # sizes for --cfg auto: so many blocks, 64 times as wide, with heads of 64, as GPT-2 is with 12
@@ -1372,7 +1508,7 @@ def choose_size(args, accelerator, tokenizer, rows: Rows, vram_gb: float | None)
                 break
             measured.append(flags["n_layer"])
             flops_per_s = measure_speed(args, accelerator, tokenizer, rows, vram_gb, flags) or flops_per_s
-        say(describe_sizes(args, sizes, flops_per_s, int(rows.tokens.sum())))
+        say(describe_sizes(args, sizes, flops_per_s, int(rows.documents.lengths.sum())))
     given = {name: getattr(args, name) for name in ("lr", "eval_every", "save_every")}
     args.size = flags
     vars(args).update(flags)
@@ -1398,7 +1534,8 @@ def measure_speed(args, accelerator, tokenizer, rows: Rows, vram_gb: float | Non
     if torch.cuda.is_available():
         torch.cuda.empty_cache()
     torch.manual_seed(args.seed)  # the weights of the run do not depend on what was tried before
-    return rows_per_step * float(rows.tokens.mean()) * flops / seconds if seconds else None
+    tokens_per_row = float(rows.documents.lengths.sum()) / len(rows)
+    return rows_per_step * tokens_per_row * flops / seconds if seconds else None
 
 
 def describe_sizes(args, sizes: list[dict], flops_per_s: float, n_tokens_here: int) -> str:
@@ -1461,7 +1598,7 @@ def check_isolation(loss_module: NextTokenLoss, device, precision: torch.dtype) 
     torch.set_float32_matmul_precision("highest")  # TF32's own rounding would come near the limit in deep models
 
     def run(documents) -> torch.Tensor:
-        rows = Rows(documents, sum(len(ids) for ids, _ in documents), packing=True)
+        rows = rows_in_memory(documents, sum(len(ids) for ids, _ in documents), packing=True)
         batch = rows.micro_batch([0], device)
         with torch.autocast(torch.device(device).type, precision, enabled=precision != torch.float32):
             return loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])[0].float()
@@ -1542,7 +1679,7 @@ class Watch:
         kept = self.model_dir / f"bad-step-{step:06d}.json"
         where = f"its documents are in {quoted(kept)}"
         if self.accelerator.is_main_process:
-            batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows.rows[row]]
+            batch = [rows.documents[i][0].tolist() for row in step_rows for i in rows[row]]
             try:
                 write_atomically(kept, json.dumps({"loss": str(loss), "grad_norm": str(grad_norm), "input_ids": batch}))
             except OSError as error:

@@ -25,7 +25,7 @@ def test_compiling_is_for_training():
     model = train.build_model(args, 100, "sdpa")
     model.base_model.compile(backend=lambda graph, _: graphs.append(graph) or graph.forward)
     loss_module = train.NextTokenLoss(model, 100)
-    rows = train.Rows([(np.arange(40), np.arange(40) > 0)] * 4, 64, packing=True)
+    rows = train.rows_in_memory([(np.arange(40), np.arange(40) > 0)] * 4, 64, packing=True)
     train.evaluate(accelerate.Accelerator(cpu=True), loss_module, rows, 2)
     assert not graphs
     loss_module.train()(**rows.micro_batch([0, 1], "cpu"))
@@ -105,8 +105,8 @@ def test_rows_on_a_card_are_of_one_width(monkeypatch):
     monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
     monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
     documents = [(torch.arange(n).numpy(), torch.ones(n, dtype=torch.bool).numpy()) for n in (30, 40)]
-    assert train.Rows(documents, 64, packing=True).micro_batch([0], "cuda")["input_ids"].shape == (1, 64)
-    assert train.Rows(documents, 64, packing=False).micro_batch([1], "cuda")["input_ids"].shape == (1, 40)
+    assert train.rows_in_memory(documents, 64, packing=True).micro_batch([0], "cuda")["input_ids"].shape == (1, 64)
+    assert train.rows_in_memory(documents, 64, packing=False).micro_batch([1], "cuda")["input_ids"].shape == (1, 40)
 
 
 def test_a_gpu_that_torch_cannot_use_is_not_left_idle_in_silence(chat_data, tmp_path, capsys, monkeypatch):

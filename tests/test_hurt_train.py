@@ -601,7 +601,7 @@ def test_a_damaged_manifest_is_one_line(chat_data, tmp_path, capsys, content):
 
 
 @pytest.mark.parametrize(
-    "name", ["train_tokenized.jsonl", "val_tokenized.jsonl", "tokenizer", "tokenizer/tokenizer.json"]
+    "name", ["train_tokens.00000.ids", "val_tokens.00000.bounds", "tokenizer", "tokenizer/tokenizer.json"]
 )
 def test_data_that_are_not_there_are_one_line(chat_data, tmp_path, capsys, name):
     data = shutil.copytree(chat_data, tmp_path / "data")

@@ -75,11 +75,13 @@ def given(base):
 
 def test_packed_rows_give_the_gradients_of_each_document_alone(base):
     args, n_vocab = given(base)
-    documents, *_ = train.read_documents(base[1] / "train_tokenized.jsonl", 96, n_vocab, 0, False)
+    shards, _ = train.read_jsonl(base[1] / "train_tokenized.jsonl", n_vocab)
+    documents = train.Documents(shards, 96)
+    documents = [documents[i] for i in range(12)]
     results = []
     for packing, micro_batch, attention in ((True, 4, "documents_by_groups"), (True, 2, "sdpa"), (False, 1, "sdpa")):
         model = train.build_model(args, n_vocab, attention)
-        rows, kept = train.Rows(documents[:12], 96, packing), {}
+        rows, kept = train.rows_in_memory(documents, 96, packing), {}
         optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
         optimizer.param_groups[0]["peak_lr"] = 0.0
         optimizer.zero_grad = lambda kept=kept, model=model: kept.update(

@@ -47,7 +47,7 @@ def gradients(
     model = train.build_model(args, 100, attention)
     if checkpointing is not None:  # None: transformers' own model, all activations held
         train.hold_fewer_activations(model, checkpointing)
-    rows = train.Rows(uneven_documents(), 64, packing)
+    rows = train.rows_in_memory(uneven_documents(), 64, packing)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.0)
     optimizer.param_groups[0]["peak_lr"] = 0.0
     kept = {}
@@ -86,13 +86,13 @@ def test_packed_logits_equal_those_of_each_document_alone(attention):
     model = train.build_model(settings(*SMALL, *BATCH), 100, attention).eval()
     loss_module = train.NextTokenLoss(model, 100)
     documents = uneven_documents()
-    packed = train.Rows(documents, 64, True)
+    packed = train.rows_in_memory(documents, 64, True)
     with torch.no_grad():
         for row in range(4):
             batch = packed.micro_batch([row], "cpu")
             hidden = loss_module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])
             logits, start = model.lm_head(hidden)[0], 0
-            for number in packed.rows[row]:
+            for number in packed[row]:
                 ids = torch.from_numpy(documents[number][0][None]).long()
                 alone = model(ids, use_cache=False).logits[0]
                 assert (logits[start : start + len(alone)] - alone).abs().max() <= 1e-5
@@ -112,7 +112,7 @@ def varlen_by_mask(q, k, v, bounds, longest, scale):
 def test_the_path_of_a_gpu_gives_the_same_gradient_and_compiles_once(checkpointing):
     """As on a GPU: documents by way of their bounds, and torch.compile, which must not start over when the bounds move."""
     torch._dynamo.reset()
-    rows = train.Rows(uneven_documents(), 64, True)
+    rows = train.rows_in_memory(uneven_documents(), 64, True)
 
     def gradient(varlen, steps: int = 6) -> list[torch.Tensor]:
         torch.manual_seed(0)
@@ -217,7 +217,8 @@ def test_isolation_check_refuses_attention_that_leaks(chat_data, tmp_path, capsy
 
 def test_packing_fills_rows_and_loses_nothing():
     lengths = np.random.default_rng(0).integers(1, 33, size=500).tolist()
-    rows = train.pack(lengths, 64)
+    documents, bounds = train.pack(np.array(lengths), 64)
+    rows = [documents[start:end].tolist() for start, end in zip(bounds, bounds[1:])]
     assert sorted(i for row in rows for i in row) == list(range(500))
     assert max(sum(lengths[i] for i in row) for row in rows) <= 64
     assert len(rows) <= 1.02 * sum(lengths) / 64
@@ -229,12 +230,14 @@ def test_a_conversation_is_cut_after_a_complete_answer_and_text_is_split(tmp_pat
     too_long = {"input_ids": [5, 5, 5, 5, 5, 5, 5, 5, 0], "labels": [-100] * 8 + [0]}
     path = tmp_path / "rows.jsonl"
     path.write_text("\n".join(json.dumps(row) for row in (chat, text, too_long)))
-    documents, counts, _ = train.read_documents(path, 6, 10, 0, learn_all=False)
-    assert [ids.tolist() for ids, _ in documents] == [[5, 6, 7, 0], [9, 8, 7, 6, 5, 4], [3, 0]]
-    assert [learned.tolist() for _, learned in documents[:1]] == [[False, False, True, True]]
-    assert counts == {"conversations cut": 1, "conversations too long": 1}
-    documents, *_ = train.read_documents(path, 9, 10, 0, learn_all=True)
-    assert all(learned[1:].all() for _, learned in documents)
+    documents = train.Documents(train.read_jsonl(path, 10)[0], 6)
+    pairs = [documents[i] for i in range(4)]
+    assert [ids.tolist() for ids, _ in pairs] == [[5, 6, 7, 0], [9, 8, 7, 6, 5, 4], [3, 0], []]
+    assert [learned.tolist() for _, learned in pairs[:2]] == [[False, False, True, True], [False] + 5 * [True]]
+    assert documents.counts == {"conversations cut": 1, "conversations too long": 1}
+    assert documents.n_learned.tolist() == [2, 5, 1, 0] == [learned.sum() for _, learned in pairs]
+    documents = train.Documents(train.read_jsonl(path, 10)[0], 9, learn_all=True)
+    assert all(documents[i][1][1:].all() for i in range(3)) and documents.n_learned.tolist() == [8, 7, 8]
 
 
 # --- a run, its numbers and its folder ----------------------------------------------------------------------
@@ -298,7 +301,7 @@ def test_overfits_one_batch(chat_data, tmp_path):
 )
 def test_a_loss_spike_is_said(usual, next_one, said, tmp_path, capsys):
     watch = train.Watch(Accelerator(cpu=True), tmp_path, settings())
-    rows = train.Rows(uneven_documents(), 64, True)
+    rows = train.rows_in_memory(uneven_documents(), 64, True)
     for step, loss in enumerate([usual] * 20 + [next_one]):
         assert watch.is_good(step, loss, 1.0, rows, [0])
     assert ("loss spike at step 20" in capsys.readouterr().out) == said

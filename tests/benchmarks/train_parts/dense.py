@@ -94,7 +94,7 @@ def part_dense(args, device: str, work: Path) -> list[str]:
             plain = plain_gpt2(50_304, **shape, n_positions=SEQ_LEN).to(device)
             draw = np.random.default_rng(0)
             ids = [draw.integers(50_304, size=SEQ_LEN).astype(np.int32) for _ in range(2)]
-            rows = train.Rows([(row, np.arange(SEQ_LEN) > 0) for row in ids], SEQ_LEN, packing=False)
+            rows = train.rows_in_memory([(row, np.arange(SEQ_LEN) > 0) for row in ids], SEQ_LEN, packing=False)
             batch = torch.from_numpy(np.stack(ids).astype(np.int64)).to(device)
 
             def autocast():
@@ -135,7 +135,7 @@ def part_packing(args, device: str, work: Path) -> list[str]:
 
     def rows_of(lengths) -> train.Rows:
         documents = [(draw.integers(50_304, size=n).astype(np.int32), np.arange(n) > 0) for n in lengths]
-        return train.Rows(documents, SEQ_LEN, packing=True)
+        return train.rows_in_memory(documents, SEQ_LEN, packing=True)
 
     kinds = {"dense": rows_of([SEQ_LEN] * 2), "packed": rows_of([32, 64, 96, 128, 160, 224, 320] * 2)}
 

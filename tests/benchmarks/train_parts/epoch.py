@@ -105,8 +105,9 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
     data = prepare(work / "data", "--dataset", args.dataset, "--max_rows", "240", "--val_fraction", "0.17",
                    "--seq_len", str(SEQ_LEN), "--tokenizer", args.tokenizer)  # fmt: skip
     tokenizer = transformers.AutoTokenizer.from_pretrained(data / "tokenizer")
-    read = (data / "train_tokenized.jsonl", SEQ_LEN, len(tokenizer), tokenizer.eos_token_id, False)
-    rows = train.Rows(train.read_documents(*read)[0], SEQ_LEN, packing=True)
+    shards, _ = train.read_jsonl(data / "train_tokenized.jsonl", len(tokenizer))
+    documents = train.Documents(shards, SEQ_LEN)
+    rows, n_tokens = train.Rows(documents, SEQ_LEN, packing=True), int(documents.lengths.sum())
     torch.manual_seed(0)
     config = transformers.GPT2Config(
         **SHAPE, vocab_size=len(tokenizer), n_positions=SEQ_LEN, resid_pdrop=0.0, embd_pdrop=0.0, attn_pdrop=0.0,
@@ -117,7 +118,7 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
     precision = args.precision
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     peak_flops = train.matmul_peak(device, dtype)
-    flops = train.flops_per_token(model, rows) * int(rows.tokens.sum())
+    flops = train.flops_per_token(model, rows) * n_tokens
     names = [name for name in LABELS if "trl" not in name or importlib.util.find_spec("trl")]
     runs: dict[str, list[dict]] = {name: [] for name in names}
     for number in range(args.rounds):
@@ -139,7 +140,7 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
     ours = median(run["seconds"] for run in runs["train.py"])
     lines = [
         "## An epoch", "",
-        f"{len(rows.documents)} rows of {args.dataset}, {int(rows.tokens.sum()):,} tokens, {int(rows.learned.sum()):,} supervised; "
+        f"{len(rows.placed)} rows of {args.dataset}, {n_tokens:,} tokens, {int(documents.n_learned.sum()):,} supervised; "
         f"{SHAPE['n_layer']} layers x {SHAPE['n_embd']}, vocabulary {len(tokenizer):,}, length {SEQ_LEN}, {precision}; "
         f"{PACKED_ROWS} packed rows or {CONVERSATIONS} conversations a step; medians of {args.rounds}, in brackets all of them. "
         f"MFU: model FLOPs over the {peak_flops / 1e12:.2f} TFLOP/s of large {precision} matrix products measured in the same run. "
@@ -152,7 +153,7 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
         m = {key: median(run[key] for run in runs[name]) for key in runs[name][0]}
         lines.append(
             f"| {LABELS[name]} | {m['seconds']:.1f} ({', '.join(f'{s:.1f}' for s in seconds)}) | {m['seconds'] / ours:.1f}x | "
-            f"{rows.learned.sum() / m['seconds']:,.0f} | {rows.tokens.sum() / m['seconds']:,.0f} | "
+            f"{documents.n_learned.sum() / m['seconds']:,.0f} | {n_tokens / m['seconds']:,.0f} | "
             f"{flops / m['seconds'] / peak_flops:.0%} | {m['peak'] / GIB:.2f} GiB | {m['loss']:.3f} | {m['steps']:.0f} | "
             f"{m['startup']:.1f} s |"
         )

@@ -28,7 +28,7 @@ def step_memory(kind: str, device: str, precision: str, **_) -> dict:
         train.keep_freed_memory()
         module = our_loss_module(shape, 50_257, device, precision)
         documents = [(row.astype(np.int32), np.arange(SEQ_LEN) > 0) for row in ids]
-        batch = train.Rows(documents, SEQ_LEN, packing=True).micro_batch([0, 1], device)
+        batch = train.rows_in_memory(documents, SEQ_LEN, packing=True).micro_batch([0, 1], device)
 
         def run():
             return module(**batch)
@@ -62,7 +62,7 @@ def predicted_and_measured(cfg: str, checkpointing: str, batch_size: int, **_) -
     module = train.NextTokenLoss(model, 50_260, kernel).cuda().train()
     optimizers = train.build_optimizers(model, args)
     documents = [(np.arange(SEQ_LEN, dtype=np.int32), np.arange(SEQ_LEN) > 0)] * batch_size
-    batch = train.Rows(documents, SEQ_LEN, packing=True).micro_batch(list(range(batch_size)), "cuda")
+    batch = train.rows_in_memory(documents, SEQ_LEN, packing=True).micro_batch(list(range(batch_size)), "cuda")
     for _ in range(3):
         with torch.autocast("cuda", torch.bfloat16):
             loss = module(**batch)

@@ -1,0 +1,171 @@
+"""Tokens as integers on the disk: what prep_data.py writes, what any program reads, and what train.py makes of it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import call, conversations, metrics, mistake, read_jsonl, settings, small_run, write_jsonl
+
+import prep_data
+import train
+
+KINDS = {"ids": "<u2", "bounds": "<u4", "learned": "<u4"}
+
+
+def read_store(folder: Path, part: str) -> list[tuple[list[int], list[int]]]:
+    """(input_ids, labels) of each document: the lines that the tutorial gives to other programs."""
+    rows = []
+    for path in sorted(folder.glob(f"{part}_tokens.*.ids")):
+        ids, bounds = np.fromfile(path, "<u2"), np.fromfile(path.with_suffix(".bounds"), "<u4")
+        labels = ids.astype(int)
+        if path.with_suffix(".learned").exists():
+            labels[:] = -100
+            for start, end in np.fromfile(path.with_suffix(".learned"), "<u4").reshape(-1, 2):
+                labels[start:end] = ids[start:end]
+        rows += [(ids[a:b].tolist(), labels[a:b].tolist()) for a, b in zip(bounds, bounds[1:])]
+    return rows
+
+
+def prepare(folder: Path, *rows: dict, flags=()) -> Path:
+    source = write_jsonl(folder / "rows.jsonl", rows)
+    common = ["--train_tokenizer", 300, "--seq_len", 48, "--num_proc", 1, "--val_fraction", 0.1]
+    call(prep_data.main, "--dataset", source, "--out_dir", folder / "data", *common, *flags)
+    return folder / "data"
+
+
+def texts(n: int = 60) -> list[dict]:
+    return [{"text": f"Number {i} is followed by {i + 1}. " * (i % 7 + 1)} for i in range(n)]
+
+
+@pytest.fixture(scope="module")
+def mixed(tmp_path_factory) -> Path:
+    """Conversations and texts, a hundred tokens or more a shard."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(prep_data, "SHARD_TOKENS", 100)
+        folder = tmp_path_factory.mktemp("mixed")
+        write_jsonl(folder / "texts.jsonl", texts())
+        return prepare(folder, *conversations()[:40], flags=["--dataset", folder / "texts.jsonl"])
+
+
+def test_a_few_lines_of_numpy_read_what_the_jsonl_says(chat_data, mixed):
+    for folder in (chat_data, mixed):
+        for part in ("train", "val"):
+            rows = read_jsonl(folder / f"{part}_tokenized.jsonl")
+            assert read_store(folder, part) == [(row["input_ids"], row["labels"]) for row in rows]
+    assert len(list(mixed.glob("train_tokens.*.ids"))) > 5
+    assert {path.suffix for path in chat_data.glob("*_tokens.*")} == {".ids", ".bounds", ".learned"}
+    assert prep_data.id_type(range(65_536)) == "<u2" and prep_data.id_type(range(65_537)) == "<u4"
+
+
+def test_text_takes_two_bytes_a_token_and_its_jsonl_can_be_left_out(tmp_path, monkeypatch):
+    data = prepare(tmp_path, *texts(), flags=["--jsonl", "text", "--seq_len", 1024])
+    manifest = json.loads((data / "manifest.json").read_text())
+    assert not list(data.glob("*_tokenized.jsonl")) and not list(data.glob("*.learned"))
+    assert len(read_jsonl(data / "train.jsonl")) == len(read_store(data, "train")) == manifest["train"]["rows"]
+    size = sum(path.stat().st_size for path in data.glob("train_tokens.*"))
+    assert size == 2 * manifest["train"]["tokens"] + 4 * (manifest["train"]["rows"] + 1)
+    call(train.main, *small_run(data, tmp_path / "run", "--max_steps", 2))
+    whole = prepare(tmp_path, *texts(), flags=["--jsonl", "all", "--overwrite"])
+    assert len(list(whole.glob("*_tokenized.jsonl"))) == 2
+    # shards that a run does not write any more go
+    monkeypatch.setattr(prep_data, "SHARD_TOKENS", 100)
+    prepare(tmp_path, *texts(), flags=["--seed", 1])
+    several = len(list(data.glob("train_tokens.*.ids")))
+    monkeypatch.undo()
+    prepare(tmp_path, *texts())
+    assert several > len(list(data.glob("train_tokens.*.ids"))) == 1
+
+
+def cut_one_by_one(rows: list[dict], seq_len: int, learn_all: bool) -> list[tuple[list, list]]:
+    """(input_ids, learned) of each document, by the rule as it is told."""
+    documents = []
+    for row in rows:
+        ids, learned = row["input_ids"], [label != -100 for label in row["labels"]]
+        pieces = [(0, len(ids))]
+        if all(learned):
+            pieces = [(start, min(start + seq_len, len(ids))) for start in range(0, len(ids), seq_len)]
+        elif len(ids) > seq_len:
+            ends = [i + 1 for i in range(seq_len) if learned[i] and not (*learned, False)[i + 1]]
+            pieces = [(0, ends[-1])] if ends else []
+        for start, end in pieces:
+            piece = [False, *(learn_all or flag for flag in learned[start + 1 : end])]
+            documents += [(ids[start:end], piece)] if any(piece) else []
+    return documents
+
+
+@pytest.mark.parametrize("learn_all", [False, True])
+@pytest.mark.parametrize("seq_len", [9, 20, 48])
+def test_documents_are_cut_alike_from_store_and_jsonl(mixed, seq_len, learn_all):
+    manifest, changed = train.read_manifest(mixed), []
+    rows = read_jsonl(mixed / "train_tokenized.jsonl")
+    shards = {
+        "store": train.map_store(mixed, "train", manifest, changed)[0],
+        "jsonl": train.read_jsonl(mixed / "train_tokenized.jsonl", 300)[0],
+    }
+    assert not changed and len(shards["store"]) > 5 and isinstance(shards["store"][0][0].base, np.memmap)
+    for kind in shards.values():
+        documents = train.Documents(kind, seq_len, learn_all)
+        found = [documents[i] for i in np.flatnonzero(documents.lengths)]
+        assert [(ids.tolist(), learned.tolist()) for ids, learned in found] == cut_one_by_one(rows, seq_len, learn_all)
+        assert [int(n) for n in documents.n_learned if n] == [int(learned.sum()) for _, learned in found]
+
+
+def as_before(data: Path, folder: Path) -> Path:
+    """The data folder as versions without a store have written it."""
+    shutil.copytree(data, folder, ignore=shutil.ignore_patterns("*_tokens.*"))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for key in ("store", "bytes"):
+        del manifest[key]
+    manifest["sha256"] = {name: value for name, value in manifest["sha256"].items() if "_tokens." not in name}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.mark.parametrize("flags", [[], ["--no_packing", "--seq_len", 32]])
+def test_losses_are_the_same_and_a_run_may_go_on_from_the_other(chat_data, tmp_path, flags):
+    old, new = as_before(chat_data, tmp_path / "old"), shutil.copytree(chat_data, tmp_path / "new")
+    for path in new.glob("*_tokenized.jsonl"):
+        path.unlink()  # nobody misses it
+    flags = [*flags, "--max_steps", 4, "--save_every", 2, "--log_every", 1]
+    whole, cut, new_alone = (tmp_path / name for name in ("whole", "cut", "new alone"))
+    call(train.main, *small_run(old, whole, *flags))
+    shutil.copytree(whole, cut)
+    shutil.rmtree(cut / "step-000004")
+    for folder in (cut, new_alone):
+        call(train.main, *small_run(new, folder, *flags))
+        assert metrics(folder, "loss") == metrics(whole, "loss") and len(metrics(whole, "loss")) == 4
+        assert metrics(folder, "val_loss") == metrics(whole, "val_loss")
+
+
+def test_what_the_manifest_vouches_for_is_not_read_again(chat_data, tmp_path, monkeypatch, capsys):
+    data, hashed = shutil.copytree(chat_data, tmp_path / "data"), []
+    args, sha256 = settings("--data_dir", data, "--seq_len", 64), train.sha256
+    monkeypatch.setattr(train, "sha256", lambda path: hashed.append(path.name) or sha256(path))
+    train.load_data(args)
+    assert all(name.startswith(("token", "chat_template")) for name in hashed)
+    ids = data / "train_tokens.00000.ids"
+    os.utime(ids)  # copied without its time, say
+    train.load_data(args)
+    assert ids.name in hashed
+    content = bytearray(ids.read_bytes())
+    content[4] ^= 1
+    ids.write_bytes(content)
+    line = mistake(capsys, train.main, small_run(data, tmp_path / "run"))
+    assert f"{ids.name} is not the file that" in line and not (tmp_path / "run").exists()
+
+
+def test_a_jsonl_made_by_hand_comes_before_the_store(chat_data, tmp_path):
+    data = shutil.copytree(chat_data, tmp_path / "data")
+    rows = read_jsonl(data / "train_tokenized.jsonl")[:5]
+    content = write_jsonl(data / "train_tokenized.jsonl", rows).read_bytes()
+    manifest = json.loads((data / "manifest.json").read_text())
+    manifest["sha256"]["train_tokenized.jsonl"] = hashlib.sha256(content).hexdigest()
+    (data / "manifest.json").write_text(json.dumps(manifest))
+    _, rows, val_rows, _ = train.load_data(settings("--data_dir", data, "--seq_len", 64))
+    assert len(rows.placed) == 5 and isinstance(val_rows.documents.shards[0][0].base, np.memmap)
