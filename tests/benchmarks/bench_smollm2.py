@@ -214,22 +214,23 @@ def part_packed(args) -> list[str]:
     for attention in ("documents_by_groups", "sdpa"):
         tokenizer, model = settings(args, attention)
         module = train.NextTokenLoss(model, len(tokenizer))
-        read = (args.data / "val_tokenized.jsonl", SEQ_LEN, len(tokenizer), tokenizer.eos_token_id, False)
-        documents = train.read_documents(*read)[0][:8]
+        shards, _ = train.read_jsonl(args.data / "val_tokenized.jsonl", len(tokenizer))
+        documents = train.Documents(shards, SEQ_LEN)
+        documents = [documents[i] for i in range(8)]
         largest = apart = 0.0
         loss = {}
         with torch.inference_mode():
-            alone = [logits_of(module, train.Rows([document], SEQ_LEN, True), 0) for document in documents]
-            packed = train.Rows(documents, SEQ_LEN, True)
-            for number, row in enumerate(packed.rows):
+            alone = [logits_of(module, train.rows_in_memory([document], SEQ_LEN, True), 0) for document in documents]
+            packed = train.rows_in_memory(documents, SEQ_LEN, True)
+            for number, row in enumerate(map(packed.__getitem__, range(len(packed)))):
                 logits, expected = logits_of(module, packed, number), torch.cat([alone[i] for i in row])
                 largest, apart = (
                     max(largest, expected.abs().max().item()),
                     max(apart, (logits - expected).abs().max().item()),
                 )
-            for name, rows in (("packed", packed), ("alone", train.Rows(documents, SEQ_LEN, False))):
+            for name, rows in (("packed", packed), ("alone", train.rows_in_memory(documents, SEQ_LEN, False))):
                 total = sum(module(**rows.micro_batch([i], "cpu")).item() for i in range(len(rows)))
-                loss[name] = total / rows.learned.sum()
+                loss[name] = total / rows.learned(range(len(rows)))
         lines.append(
             f"- attention {attention.replace('_', ' ')}: {len(documents)} conversations in {len(packed)} rows, logits up to {apart:.1e} apart of "
             f"{largest:.1f} at most, {apart / largest:.1e} (bar 1e-4); loss {loss['packed']:.6f} packed, {loss['alone']:.6f} alone"
@@ -241,7 +242,7 @@ def logits_of(module, rows, number: int):
     """(tokens, V) of one row, without its padding."""
     batch = rows.micro_batch([number], "cpu")
     hidden = module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])
-    return module.model.lm_head(hidden)[0, : int(rows.tokens[number]), : module.n_vocab]
+    return module.model.lm_head(hidden)[0, : rows.tokens([number])[0], : module.n_vocab]
 
 
 def tune(args, name: str, *flags: str) -> Path:
