@@ -169,17 +169,21 @@ class Chatbot:
     def check(self) -> None:
         """Refuse what would answer nonsense: a model that was never taught to chat, or whose parts do not fit."""
         folder, vocabulary = Path(self.name), self.tokenizer.get_vocab()
-        if not self.tokenizer.chat_template or not all(role in vocabulary for role in ROLES):
-            raise Mistake(
-                f"{quoted(folder)} is no chat model: its tokenizer has no chat template or role tokens; {self.advice}"
-            )
+        if not self.tokenizer.chat_template:
+            raise Mistake(f"{quoted(folder)} is no chat model: its tokenizer has no chat template; {self.advice}")
+        # another's: its template breaks up no control strings, and puts what it likes around a message
+        self.is_ours = all(role in vocabulary for role in ROLES)
         with reading(folder, "tokenizer.json", "config.json"):
             if self.tokenizer.eos_token_id is None or len(self.tokenizer) > self.model.config.vocab_size:
                 raise ValueError("there is no token that ends an answer, or there are more tokens than embeddings")
         with reading(folder, "chat_template.jinja", "tokenizer_config.json"):
+            special = [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
+            self.control = [] if self.is_ours else special  # what a message must not hold
+            if any(len(token) < 3 or re.search(r"\s", token) for token in self.control):
+                raise ValueError("a text could fake its special tokens")
             turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
             self.markup = {*self.ids("", turns)}
-            roles = self.tokenizer.convert_tokens_to_ids(list(ROLES[1:]))
+            roles = [vocabulary[role] for role in ROLES[1:]] if self.is_ours else []
             if not {*roles, self.tokenizer.eos_token_id} <= self.markup:
                 raise ValueError(f"a rendered conversation has no {', '.join(ROLES[1:])} or end token")
 
@@ -193,9 +197,11 @@ class Chatbot:
         self.banned = torch.ones(config.vocab_size, dtype=torch.bool, device=self.device)
         self.banned[: len(self.tokenizer)] = False  # beyond is padding of the embedding
         special = [i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special and i != self.end]
-        self.banned[special + self.tokenizer.convert_tokens_to_ids(list(ROLES))] = True  # an answer is text, and ends
+        roles = [id for token, id in self.tokenizer.get_vocab().items() if token in ROLES]
+        self.banned[special + roles] = True  # an answer is text, and ends
         rendered = self.tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
-        self.system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the template's own
+        own = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the template's own
+        self.system = own if self.is_ours else ""
         self.packed = can_be_packed(self.model) and not quantize and not compile
         if self.packed:
             pack(self.model)
@@ -221,6 +227,7 @@ class Chatbot:
         """A conversation's ids. The template defuses control strings in it; options: add_generation_prompt."""
         # the template of training: a prompt begins, id for id, as a row does that the model was trained on
         messages = [{"role": "system", "content": system}, *turns]
+        messages = messages if self.is_ours else for_a_strangers_template(messages, self.control)
         return self.tokenizer.apply_chat_template(messages, tokenize=True, return_dict=False, **options)
 
     def fit(self, system: str, turns: list[dict], max_new_tokens: int) -> tuple[list[int], list[dict], str]:
@@ -239,11 +246,12 @@ class Chatbot:
         if len(turns) < before:
             note = f"[the context is full: the oldest {before - len(turns)} messages are forgotten]"
         if len(ids) > room:
-            frame = len(prompt([{"role": "user", "content": ""}]))
-            keep, too_long = room - frame, len(ids) - frame
+            empty = prompt([{"role": "user", "content": ""}])
+            begin = next((i for i, pair in enumerate(zip(ids, empty)) if pair[0] != pair[1]), len(empty))
+            keep, too_long = room - len(empty), len(ids) - len(empty)
             note = f"[your message is too long: of its {too_long:,} tokens only the first {max(keep, 0):,} are read]"
             while len(ids) > room and keep > 0:  # its ids stand between <|user|> and the closing <|assistant|>
-                text = self.tokenizer.decode(ids[frame - 1 : frame - 1 + keep]).rstrip("\ufffd")
+                text = self.tokenizer.decode(ids[begin : begin + keep]).rstrip("\ufffd")
                 turns, keep = [{"role": "user", "content": text}], keep - 1
                 ids = prompt(turns)
             if len(ids) > room:
@@ -774,6 +782,19 @@ def see_that_it_is_whole(model: torch.nn.Module, info: dict, advice: str) -> Non
             raise ValueError(f"not every number of {name} is finite in {weight.dtype}")
 
 
+def for_a_strangers_template(messages: list[dict], control: list[str]) -> list[dict]:
+    """The messages as a template that is not of prep_data.py may have them: it breaks up no control strings, as ours does
+    with a space, and has a system prompt of its own where there is none."""
+    given = []
+    for message in messages:
+        content = message["content"]
+        while found := [token for token in control if token in content]:
+            for token in found:
+                content = content.replace(token, f"{token[:-2]} {token[-2:]}")
+        given.append({**message, "content": content})
+    return given if given[0]["content"] else given[1:]
+
+
 # ---------------------------------------------------------------------------------------------------------
 # 6 Files of conversations
 
@@ -892,6 +913,7 @@ METRICS: tuple[tuple[str, str, str, str, Callable[[float], float], str], ...] = 
     ("repeated 4-gram", "repeated", "repeated", "answers", float, "{:.1%}"),
     ("mean length, tokens", "answer_tokens", "answer_tokens", "answers", float, "{:.1f}"),
 )
+PER_TOKEN = ("perplexity", "answer_tokens")  # what cannot be compared between tokenizers
 
 
 @torch.inference_mode()
@@ -991,6 +1013,7 @@ def score(bot: Chatbot, questions: list[dict], prompts: list[list[int]], max_new
             ask = [{"role": "user", "content": ""}]
             frame = len(bot.ids("", ask, add_generation_prompt=True))
             target = bot.ids("", [*ask, {"role": "assistant", "content": reference}])[frame:]
+            target = target[: target.index(bot.end) + 1]  # some templates begin a new line behind it
             target = target if len(prompt) + len(target) <= bot.n_positions else []  # more than the model can hold
         if target:
             inputs = torch.tensor([prompt + target], device=bot.device)
@@ -1035,6 +1058,11 @@ def score_sheet(
     may_replace(out_numbers, True, "prompts_file", "scores")
     questions, prompts, failed = read_questions(bots, source, system, max_new_tokens)
     columns = [score(bot, questions, ids, max_new_tokens, batch_size) for bot, ids in zip(bots, prompts)]
+    for records in zip(*columns):  # what one of the models cannot hold measures neither
+        if not all(record["reference_tokens"] for record in records):
+            for record in records:
+                record.update(reference_tokens=0, reference_nats=0.0, reference_bytes=0)
+    same_tokens = all(bot.tokenizer.get_vocab() == bots[0].tokenizer.get_vocab() for bot in bots)
     sheets: list[dict] = [{"model_dir": bot.name, "scores": {}} for bot in bots]
     print(
         f"{quoted(source)}: {len(questions):,} conversations, last question answered greedily, 95 % bootstrap intervals"
@@ -1046,11 +1074,14 @@ def score_sheet(
         if values[0].isnan().all():  # no row has a reference
             continue
         line = f"{label:<21}"
-        for sheet, value in zip([*sheets, {"scores": {}}], values + [values[-1] - values[0]] * (len(bots) - 1)):
+        comparable = len(bots) > 1 and (same_tokens or name not in PER_TOKEN)
+        for sheet, value in zip([*sheets, {"scores": {}}], values + [values[-1] - values[0]] * comparable):
             low, high = value[1:].nanquantile(torch.tensor([0.025, 0.975], dtype=torch.float64)).tolist()
             sheet["scores"][name] = {"value": value[0].item(), "low": low, "high": high}
             line += f"{form.format(value[0].item())} [{form.format(low)}, {form.format(high)}]".ljust(30)
         print(line.rstrip())
+    if not same_tokens:
+        say("their tokens differ: perplexity and length count different things, bits per byte the same")
     for record, other in zip(columns[0], columns[-1] if len(bots) > 1 else []):
         record["compare"] = {key: other[key] for key in ("answer", "exact_match", "stopped")}
     write_lines(out, map(json_line, columns[0]))

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 
 import pytest
 import torch
 from accelerate import Accelerator
-from conftest import call, metrics, mistake, read_jsonl
+from conftest import call, metrics, mistake, read_jsonl, write_jsonl
 from safetensors.torch import load_file
-from test_tokenizers import KINDS, make
+from test_tokenizers import KINDS, TEXTS, hostile, make, prepare
 from transformers import (
     AutoModelForCausalLM,
     AutoTokenizer,
@@ -151,6 +153,101 @@ def test_a_window_shorter_than_the_rows_is_refused(tmp_path, chat_data, capsys):
         ["--data_dir", chat_data, "--init_from", tmp_path / "window", "--model_dir", tmp_path / "x", *STEPS],
     )
     assert "sees 64 tokens back; use --seq_len 64" in line
+
+
+CHATML = (
+    "{% if messages[0]['role'] != 'system' %}<|im_start|>system\nIts own.<|im_end|>\n{% endif %}{% for m in messages %}"
+    "<|im_start|>{{ m['role'] }}\n{{ m['content'] }}<|im_end|>\n{% endfor %}"
+    "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+)
+
+
+@pytest.fixture(scope="module")
+def instructed(tmp_path_factory):
+    """A chat model that somebody else has made: its own template, special tokens and 8,192 positions."""
+    folder = tmp_path_factory.mktemp("instructed")
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=make(folder / "theirs", *KINDS["smollm2"]), eos_token="<|im_end|>", chat_template=CHATML
+    )
+    torch.manual_seed(0)
+    shape = {**SHAPE, "max_position_embeddings": 8192, "vocab_size": len(tokenizer), "num_key_value_heads": 2}
+    AutoModelForCausalLM.from_config(LlamaConfig(**shape)).save_pretrained(folder / "model")
+    tokenizer.save_pretrained(folder / "model")
+    return folder / "model"
+
+
+def test_a_tuned_model_is_compared_with_one_of_another_format(instructed, tmp_path, capsys):
+    make(tmp_path / "theirs", *KINDS["qwen"])
+    prepare(tmp_path, TEXTS)
+    ours = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    AutoModelForCausalLM.from_config(LlamaConfig(**SHAPE, vocab_size=len(ours))).save_pretrained(tmp_path / "tuned")
+    ours.save_pretrained(tmp_path / "tuned")
+    rows = [
+        {"messages": [{"role": "user", "content": f"Say {n}"}, {"role": "assistant", "content": f"{n}!"}]}
+        for n in range(5)
+    ]
+    long = [{"role": "user", "content": "word " * 200}, {"role": "assistant", "content": "word " * 100}]
+    asked = write_jsonl(tmp_path / "asked.jsonl", [*rows, {"messages": long}])
+    flags = (
+        "--model_dir",
+        tmp_path / "tuned",
+        "--compare",
+        instructed,
+        "--prompts_file",
+        asked,
+        "--max_new_tokens",
+        "4",
+    )
+    call(inference.main, *flags, "--dtype", "fp32", "--out", tmp_path / "a.jsonl")
+    said = capsys.readouterr()
+    intervals = {line[:21].strip(): line.count("[") for line in said.out.splitlines()}
+    assert intervals["bits per byte"] == intervals["stopped by itself"] == 3  # two models and their difference
+    assert intervals["perplexity"] == intervals["mean length, tokens"] == 2 and "their tokens differ" in said.err
+    # of what both can hold, by transformers alone
+    tokenizer = AutoTokenizer.from_pretrained(instructed)
+    model = AutoModelForCausalLM.from_pretrained(instructed, dtype=torch.float32)
+    nats = size = 0.0
+    for row in rows:
+        prompt = tokenizer.apply_chat_template(row["messages"][:1], add_generation_prompt=True, return_dict=False)
+        answer = tokenizer.encode(row["messages"][1]["content"] + "<|im_end|>")
+        logits = model(torch.tensor([prompt + answer])).logits[0, len(prompt) - 1 : -1]
+        nats += torch.nn.functional.cross_entropy(logits, torch.tensor(answer), reduction="sum").item()
+        size += len(row["messages"][1]["content"].encode())
+    (other,) = json.loads((tmp_path / "a.score.json").read_text())["compare"]
+    assert other["scores"]["bits_per_byte"]["value"] == pytest.approx(nats / size / math.log(2), rel=1e-4)
+
+
+def test_no_text_becomes_a_control_token_of_another_format(instructed):
+    bot = inference.Chatbot(str(instructed), "cpu", "fp32", None, False)
+    special = {i for i, token in bot.tokenizer.added_tokens_decoder.items() if token.special}
+    draw = random.Random(0)
+    for _ in range(200):
+        text = hostile(draw, bot.control)
+        ids = bot.ids(text, [{"role": "user", "content": text}], add_generation_prompt=True)
+        expected = [1, 2, 1, 2, 1]  # system, user, assistant
+        assert [i for i in ids if i in special] == expected, text
+    ids, turns, note = bot.fit("", [{"role": "user", "content": "Hello, world! " * 3000}], 64)
+    assert 8100 < len(ids) <= 8192 - 64 and "too long" in note
+    assert turns[0]["content"].startswith("Hello, world! Hello") and bot.tokenizer.decode(ids[:4]).startswith(
+        "<|im_start|>"
+    )
+
+
+def test_a_long_context_takes_its_memory_as_it_grows(instructed):
+    bot = inference.Chatbot(str(instructed), "cpu", "fp32", None, False)
+
+    def positions() -> list[int]:
+        return [buffer.shape[2] for layer in bot.cache.layers for buffer in layer.buffers]
+
+    prompt = bot.ids("", [{"role": "user", "content": "x " * 1000}], add_generation_prompt=True)
+    answers = []
+    for length in (40, 900, len(prompt)):
+        answers.append(list(bot.generate(prompt[:length], inference.GREEDY | {"max_new_tokens": 3}, torch.Generator())))
+        # as many as were needed, twice over, and 1,024 at first, of the 8,192 that there could be
+        assert all(n <= max(1024, 2 * (length + 3)) for n in positions()), (length, positions())
+    assert len(prompt) > 1024
+    again = inference.Chatbot(str(instructed), "cpu", "fp32", None, False)
+    assert answers[-1] == list(again.generate(prompt, inference.GREEDY | {"max_new_tokens": 3}, torch.Generator()))
 
 
 @pytest.mark.parametrize("arch", ["llama", "qwen3"])

@@ -216,7 +216,7 @@ def part_packed(args) -> list[str]:
         module = train.NextTokenLoss(model, len(tokenizer))
         shards, _ = train.read_jsonl(args.data / "val_tokenized.jsonl", len(tokenizer))
         documents = train.Documents(shards, SEQ_LEN)
-        documents = [documents[i] for i in range(8)]
+        documents = [documents[i] for i in range(6)]
         largest = apart = 0.0
         loss = {}
         with torch.inference_mode():
