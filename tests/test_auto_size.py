@@ -136,5 +136,10 @@ def test_what_auto_cannot_do_is_one_line(chat_data, tmp_path, capsys, monkeypatc
     assert not (tmp_path / "run").exists()
 
 
+def test_several_processes_are_one_line(chat_data, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    assert "measures one process" in mistake(capsys, train.main, a_run(chat_data, tmp_path / "run"))
+
+
 def test_a_run_of_a_given_size_is_not_gone_on_with(chatbot, chat_data, capsys):
     assert "holds a run whose size was given" in mistake(capsys, train.main, a_run(chat_data, chatbot))
