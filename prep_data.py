@@ -780,10 +780,16 @@ class Plan:
 
     @property
     def next_command(self) -> str:
-        cfg = "tiny" if self.args.train_tokenizer else "baseline_355m"
+        start, base = "--cfg baseline_355m", Path(self.args.tokenizer)
+        if self.args.train_tokenizer:
+            start = "--cfg tiny"
+        elif str(base) != "gpt2" and (
+            any(base.glob("*.safetensors")) or not base.is_dir()
+        ):  # a model, not a tokenizer alone
+            start = f"--init_from {quoted(self.args.tokenizer)}"
         model_dir = Path("checkpoints", self.out.resolve().name)
         command = f"python train.py --data_dir {quoted(self.out)} --model_dir {quoted(model_dir)}"
-        return f"{command} --cfg {cfg} --seq_len {self.args.seq_len}"
+        return f"{command} {start} --seq_len {self.args.seq_len}"
 
 
 @dataclass

@@ -99,6 +99,12 @@ def test_packed_rows_give_the_gradients_of_each_document_alone(base):
             assert (gradients[name] - alone).abs().max() <= 1e-4 * alone.abs().max() + 1e-9, name
 
 
+def test_the_next_command_begins_with_the_weights(base, capsys):
+    flags = ("--dataset", base[1].parent / "rows.jsonl", "--out_dir", base[1], "--tokenizer", base[0])
+    call(prep_data.main, *flags)
+    assert f"--init_from {base[0]} --seq_len" in capsys.readouterr().out.splitlines()[-1]
+
+
 def test_new_tokens_begin_as_the_mean_and_the_others_as_they_were(base):
     args, n_vocab = given(base)
     tokenizer = AutoTokenizer.from_pretrained(base[1] / "tokenizer")

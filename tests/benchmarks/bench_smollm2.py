@@ -80,7 +80,7 @@ def make_base(folder: Path) -> Path:
     bpe.add_special_tokens([token for token, kind in kinds if kind == gguf.TokenType.CONTROL])
     tokenizer = transformers.PreTrainedTokenizerFast(tokenizer_object=bpe, eos_token="<|im_end|>")
     tokenizer.chat_template = said["tokenizer.chat_template"]
-    tokenizer.save_pretrained(folder)
+    prep_data.save_tokenizer(tokenizer, folder)
     (folder / "README.md").write_text(f"---\nlicense: {said['general.license']}\n---\n# SmolLM2-135M-Instruct\n")
     model.save_pretrained(folder)  # last: that it is there means complete
     return folder
