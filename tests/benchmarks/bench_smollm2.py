@@ -164,7 +164,7 @@ def part_ids(args) -> list[str]:
         "## Ids", "",
         f"{n_texts:,} different texts in conversations, {n_tokens:,} tokens: lines of code and prose, questions and answers, and odd mixtures of "
         f"digits, scripts, white space and pieces of control strings. In what "
-        f"prep_data.py wrote, the ids of {equal['own']:,} of them are equal to those of the model's own tokenizer, {equal['saved']:,} to those of the "
+        f"prep_data.py wrote, the ids of {equal['own']:,} of them are equal to those of the model's own tokenizer (the package's tokens and merges, and SmolLM2's way of cutting words), {equal['saved']:,} to those of the "
         f"saved one{beside}.",
     ]  # fmt: skip
 
