@@ -60,7 +60,7 @@ import torch.nn.functional as F
 import transformers
 from safetensors import safe_open
 from torch.nn.attention import SDPBackend, sdpa_kernel
-from transformers.cache_utils import Cache, DynamicCache, DynamicLayer, StaticCache
+from transformers.cache_utils import Cache, DynamicLayer, StaticCache
 from transformers.generation import MinPLogitsWarper, RepetitionPenaltyLogitsProcessor, TopPLogitsWarper
 
 ROLES = ("<|system|>", "<|user|>", "<|assistant|>")
@@ -164,6 +164,7 @@ class Chatbot:
                 self.name, config=config, output_loading_info=True, **options
             )
             self.model = (self.model if quantize else self.model.to(self.device)).eval()
+            self.model.generation_config = transformers.GenerationConfig()  # the folder's wishes are in the settings
             see_that_it_is_whole(self.model, info, self.advice)
 
     def check(self) -> None:
@@ -287,14 +288,18 @@ class Chatbot:
             with sdpa_kernel(SDPBackend.MATH) if plain else contextlib.nullcontext():
                 logits = forward(inputs, **options).logits[0, -1]
             self.cached_ids += new
-            if not (logits.abs() < LARGEST_SCORE).all():  # as NaN never is
-                raise Mistake(f"the model's scores are no numbers in {self.model.dtype}; try --dtype fp32")
-            new = [choose(logits.float().masked_fill(self.banned, -math.inf), words, settings, generator)]
+            new = [choose(self.speakable(inputs, logits), words, settings, generator)]
             words += new
             self.times.append(time.perf_counter())
             yield new[0]
             if new[0] == self.end:
                 return
+
+    def speakable(self, ids: torch.Tensor, logits: torch.Tensor) -> torch.Tensor:
+        """The logits (..., V) behind `ids`, with -inf for what no answer may contain."""
+        if not (logits.abs() < LARGEST_SCORE).all():  # as NaN never is
+            raise Mistake(f"{self.name}: the model's scores are no numbers in {self.model.dtype}; try --dtype fp32")
+        return logits.float().masked_fill(self.banned, -math.inf)
 
     def text(self, ids: Iterable[int]) -> Iterator[str]:
         """Ids to text as they come, in whole characters: half an emoji waits for its other half."""
@@ -941,27 +946,19 @@ def answer_all(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int, batc
 
 def answer_batch(bot: Chatbot, prompts: list[list[int]], max_new_tokens: int) -> list[list[int]]:
     """The answers to some prompts, which are computed side by side; the last is the longest."""
-    answers: list[list[int]] = [[] for _ in prompts]
-    alive, cache = list(range(len(prompts))), DynamicCache(config=bot.model.config)
-    pads = [len(prompts[-1]) - len(prompt) for prompt in prompts]  # on the left
+    width = len(prompts[-1])
+    pads = [width - len(prompt) for prompt in prompts]  # on the left: all answers begin in one column
     ids = torch.tensor([[bot.end] * pad + prompt for pad, prompt in zip(pads, prompts)], device=bot.device)
     mask = torch.tensor([[0] * pad + [1] * len(prompt) for pad, prompt in zip(pads, prompts)], device=bot.device)
-    while alive:
-        options = {bot.cache_argument: cache, "use_cache": True, "logits_to_keep": 1}
-        positions = (mask.cumsum(-1) - 1).clamp(min=0)[:, -ids.shape[1] :]
-        logits = bot.model(ids, attention_mask=mask, position_ids=positions, **options).logits[:, -1]
-        if not (logits.abs() < LARGEST_SCORE).all():
-            raise Mistake(f"{bot.name}: scores are no numbers in {bot.model.dtype}; try --dtype fp32")
-        ids = logits.float().masked_fill(bot.banned, -math.inf).argmax(-1, keepdim=True)
-        for i, token in zip(alive, ids[:, 0].tolist()):
-            answers[i].append(token)
-        room = [min(max_new_tokens, bot.n_positions - len(prompts[i])) - len(answers[i]) for i in alive]
-        going = [j for j, i in enumerate(alive) if answers[i][-1] != bot.end and room[j] > 0]
-        if going and len(going) < len(alive):  # who has finished leaves the batch
-            rows = torch.tensor(going, device=bot.device)
-            cache.batch_select_indices(rows)
-            ids, mask = ids[rows], mask[rows]
-        alive, mask = [alive[j] for j in going], F.pad(mask, (0, 1), value=1)
+    found = bot.model.generate(
+        ids, attention_mask=mask, max_new_tokens=min(max_new_tokens, bot.n_positions - width), do_sample=False,
+        logits_processor=[bot.speakable], eos_token_id=bot.end, pad_token_id=bot.end,
+    )[:, width:].tolist()  # fmt: skip
+    answers = [answer[: answer.index(bot.end) + 1] if bot.end in answer else answer for answer in found]
+    for prompt, answer in zip(prompts, answers):
+        if answer[-1] != bot.end:  # a prompt shorter than the last leaves room for more
+            settings = GREEDY | {"max_new_tokens": max_new_tokens - len(answer)}
+            answer += bot.generate(prompt + answer, settings, torch.Generator())
     return answers
 
 

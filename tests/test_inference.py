@@ -3,6 +3,7 @@ scripts get answers, scores and exit codes. A tiny model, overfitted in seconds 
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import json
@@ -214,7 +215,8 @@ def test_cached_turns_equal_the_conversation_run_afresh(kind, bot_dir, llama_dir
         room = next(i for i, prompt in enumerate(prompts) if prompt[: len(prompts[0])] != prompts[0])
         assert room > 5 and sum(ran[: sum(map(len, answers[:room]))]) < 1.5 * len(prompts[room - 1])
         greedy = fresh.model.generate(torch.tensor([prompts[9]]), do_sample=False, max_new_tokens=24,
-                                      suppress_tokens=fresh.banned.nonzero()[:, 0].tolist())  # fmt: skip
+                                      suppress_tokens=fresh.banned.nonzero()[:, 0].tolist(),
+                                      eos_token_id=fresh.end, pad_token_id=fresh.end)  # fmt: skip
         assert greedy[0, len(prompts[9]) :].tolist() == answers[9]
 
 
@@ -606,6 +608,20 @@ def questions(tmp_path) -> Path:
     return write_jsonl(tmp_path / "questions.jsonl", [*rows, row("Who are you?"), {"text": "plain"}])
 
 
+def test_a_batch_is_answered_as_one_at_a_time(llama_dir, questions, tmp_path):
+    """By a model that rambles until its positions are full, in a folder that wishes for another decoding."""
+    folder = Path(shutil.copytree(llama_dir, tmp_path / "wishes"))
+    wishes = json.loads((folder / "generation_config.json").read_text())
+    wishes |= {"repetition_penalty": 5.0, "no_repeat_ngram_size": 1, "suppress_tokens": list(range(20, 300))}
+    (folder / "generation_config.json").write_text(json.dumps(wishes))
+    bot = inference.Chatbot(str(folder), "cpu", "fp32", None, compile=False)
+    _, (prompts,), _ = inference.read_questions([bot], questions, "", 600)
+    side_by_side, alone = (inference.answer_all(bot, prompts, 600, batch_size) for batch_size in (16, 1))
+    assert side_by_side == alone
+    full = [len(prompt) + len(answer) == bot.n_positions for prompt, answer in zip(prompts, alone)]
+    assert sum(full) > 1 and len({len(prompt) for prompt, is_full in zip(prompts, full) if is_full}) > 1
+
+
 def test_a_batch_that_is_too_large_is_halved_and_answered_alike(bot_dir, questions, capsys, monkeypatch):
     def sheet(*flags) -> tuple[list[str], str]:
         out = questions.parent / "sheet.jsonl"
@@ -615,10 +631,11 @@ def test_a_batch_that_is_too_large_is_halved_and_answered_alike(bot_dir, questio
     answers, _ = sheet()
     forward = transformers.GPT2LMHeadModel.forward
 
-    def short(self, ids, *args, **kwargs):
-        if len(ids) > room:
+    @functools.wraps(forward)  # generate looks at which arguments it takes
+    def short(self, input_ids, *args, **kwargs):
+        if len(input_ids) > room:
             raise torch.OutOfMemoryError
-        return forward(self, ids, *args, **kwargs)
+        return forward(self, input_ids, *args, **kwargs)
 
     monkeypatch.setattr(transformers.GPT2LMHeadModel, "forward", short)
     room = 3
