@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # no test reaches out; those of the hub path set their own
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # before torch loads, as in train.py
+os.environ.setdefault("GOMP_SPINCOUNT", "10000")  # before torch loads, as in train.py
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # fastest for models so small; the other core has tests of its own to run
 
 HANG_S = 900  # seconds after which a process counts as hanging: no test may depend on how fast the machine is

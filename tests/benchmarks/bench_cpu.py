@@ -36,7 +36,7 @@ SHAPE = ["--cfg", "tiny", "--seq_len", "256", "--batch_size", "16", "--grad_accu
 def run(script: Path, data: Path, folder: Path, kind: dict[str, str], steps: int) -> dict[str, float]:
     """Train `steps` steps -> seconds of one (the median without the first two), and from the start to the first step."""
     command = [sys.executable, str(script), "--data_dir", str(data), "--model_dir", str(folder), *SHAPE, "--max_steps"]
-    environment = {**os.environ, **kind, "OMP_WAIT_POLICY": "PASSIVE"}
+    environment = {**os.environ, **kind}
     began, first = time.monotonic(), None
     process = subprocess.Popen([*command, str(steps)], env=environment, stdout=subprocess.PIPE, text=True)
     for line in process.stdout:
