@@ -26,7 +26,7 @@ def project(tmp_path) -> Path:
     for name in ("prep_data.py", "train.py", "inference.py", "run_all.sh", "requirements.txt"):
         shutil.copy2(ROOT / name, folder)
     script = (folder / "run_all.sh").read_text(encoding="utf-8")
-    once, n_changes = re.subn(r"--epochs \d+\.\d", "--epochs 1", script)
+    once, n_changes = re.subn(r"--epochs \d+\.\d+", "--epochs 1", script)
     assert n_changes == 1
     (folder / "run_all.sh").write_text(once, encoding="utf-8")
     for name, n in (("train", 600), ("val", 30), ("strangers", 30)):

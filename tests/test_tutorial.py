@@ -119,7 +119,7 @@ FALSE = [  # (what is true, what is not, the check that must see it, what it say
     ("≈ 59 to 77 hours<!--~", "59 to 77 hours<!--~", check_numbers, "has the sign ≈"),
     ("≈ 59 to 77 hours<!--~", "≈ 59 to 78 hours<!--~", check_numbers, "78 is 77.1"),
     (re.compile(r"(?m)^(step +10/\d+ \| loss) [\d.]+"), r"\1 9.8765", check_outputs, "did not print: step      10/"),
-    ("The longest river in South America is the Amazon", "It is the Yangtze", check_outputs, "not what was recorded"),
+    ("The longest river in Europe is the Volga", "It is the Yangtze", check_outputs, "not what was recorded"),
     ("n_learned = rows.", "n_graded = rows.", check_outputs, "train.py does not say this"),
     ("./run_all.sh\n```", "./run_all.sh demo\n```", check_outputs, "this command was not walked"),
     (
