@@ -44,6 +44,7 @@ import io
 import itertools
 import json
 import lzma
+import math
 import multiprocessing.pool
 import operator
 import re
@@ -51,9 +52,11 @@ import shlex
 import shutil
 import sys
 import tempfile
+import time
 import unicodedata
 import urllib.error
 import urllib.request
+import zipfile
 from array import array
 from collections import Counter, defaultdict, deque
 from collections.abc import Iterable, Iterator
@@ -126,6 +129,7 @@ ROLES = {name: role for role, names in SPEAKERS.items() for name in names.split(
 # What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
 PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
 OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
+STATE = "state.npz"  # where a run goes on that was cut off, or is to have more tokens: save_state
 STORED = re.compile(r"(train|val)_tokens\.\d{5}\.(ids|bounds|learned)")  # by Store
 
 
@@ -145,6 +149,8 @@ class Source:
     weight: float | None
     parts: dict[str, Any]
     rows: Counter = field(default_factory=Counter)  # "train read", "train clean" and so on
+    places: dict[str, Any] = field(default_factory=dict)  # where the last row of a hub's part is: read_hub
+    fetched: Counter = field(default_factory=Counter)  # its rows, before messages are joined to conversations
     notes: dict[str, None] = field(default_factory=dict)  # where rows come from and how they were read, for the card
 
 
@@ -175,6 +181,33 @@ def find_source(spec: str, asked: str | None = None, held_out: bool = False) -> 
     names = {part: some([quoted(path.name) for path in paths]) for part, paths in source.parts.items()}
     source.notes["from " + ", validation from ".join(names.values())] = None
     return source
+
+
+def read_hub(source: Source, part: str, dataset: Any) -> Iterator[dict]:
+    """The rows of a split. Where a run that was cut off had come to is in `source.places`: what lies between the first rows
+    and there is not fetched again. The place, kept up to date, is the state of a stream before a batch, and how many rows
+    of that batch were read; None where there is no such state, as for a set that is on the disk."""
+    begun = source.places.pop(part, None)
+    source.fetched[part] = source.rows[f"{part} read"] if begun else 0
+    if begun:
+        yield from (row for row, _ in itertools.islice(in_places(dataset, None, FIRST_ROWS), FIRST_ROWS))
+    state, n_rows = begun or (None, 0)
+    for row, place in itertools.islice(in_places(dataset, state), n_rows, None):
+        source.places[part] = place
+        source.fetched[part] += 1
+        yield row
+
+
+def in_places(dataset: Any, state: Any, batch_size: int = 1000) -> Iterator[tuple[dict, Any]]:
+    """(row, place) of a split, from a state of its stream on."""
+    has_state = hasattr(dataset, "load_state_dict")
+    if state is not None:
+        dataset.load_state_dict(state)
+    batches = dataset.iter(batch_size=batch_size)
+    while batch := next(batches, None):
+        for number, values in enumerate(zip(*batch.values()), 1):
+            yield dict(zip(batch, values)), [state, number] if has_state else None
+        state = dataset.state_dict() if has_state else None
 
 
 def choose_split(name: str, splits: list[str], asked: str | None = None, held_out: bool = False) -> list[str]:
@@ -222,8 +255,7 @@ def read(source: Source, part: str) -> Iterator[tuple[str, Any]]:
                 for line, row in read_file(place, source.notes, alone=len(places) == 1):
                     yield f"{shown}:{line}", row
             else:
-                for batch in place.iter(batch_size=1000):
-                    yield from ((shown, dict(zip(batch, values))) for values in zip(*batch.values()))
+                yield from ((shown, row) for row in read_hub(source, part, place))
         except Exception as error:  # whatever the readers of all kinds of files and the network raise
             fail(f"{shown}: cannot be read: {reason(error)}; mend it or leave it out")
 
@@ -372,11 +404,17 @@ def check_new(keys: tuple[int, int, int], part: str, seen: Seen, duplicates: str
 
 
 def clean(source: Source, part: str, seen: Seen, tally: Tally, args: argparse.Namespace) -> Iterator[tuple]:
-    """(keys, row as JSON) of every good row; the others are counted by reason."""
+    """(keys, row as JSON) of every good row; the others are counted by reason. Rows that are counted as read already, by
+    a run that was cut off, are read once more as far as they show how the others are to be read, and left out."""
+    done = min(source.rows[f"{part} read"], FIRST_ROWS if part in source.places else math.inf)
     for _, rows in itertools.groupby(join_messages(read(source, part)), key=lambda item: item[0].rpartition(":")[0]):
         head = list(itertools.islice(rows, FIRST_ROWS))
-        finder = Finder(args, tally, [row for _, row in head])
+        finder = Finder(args, Tally() if done else tally, [row for _, row in head])
+        finder.tally = tally  # what was noticed at the first rows is counted once
         for number, (place, row) in enumerate(itertools.chain(head, rows)):
+            if done:
+                done -= 1
+                continue
             source.rows[f"{part} read"] += 1
             try:
                 if isinstance(row, Drop):
@@ -407,7 +445,7 @@ def mix(sources: list[Source], rows: list[Iterator]) -> Iterator:
         yield from itertools.chain(*rows)
         return
     # by counting, not by drawing: the shares hold after every few rows, and again in the next run
-    taken = [0] * len(rows)
+    taken = [source.rows["train clean"] for source in sources]
     while True:
         turn = min(range(len(rows)), key=lambda i: (taken[i] + 1) / (sources[i].weight or 1))
         taken[turn] += 1
@@ -417,16 +455,19 @@ def mix(sources: list[Source], rows: list[Iterator]) -> Iterator:
             return
 
 
-def split(rows: Iterable[tuple], fraction: float, seed: int) -> Iterator[tuple]:
+def split(rows: Iterable[tuple], fraction: float, seed: int, how: dict[str, Any] | None = None) -> Iterator[tuple]:
     """(part, keys, ...) with train or val where part is still "", drawn by the first question: rows that share it stay
     together. The very first is always validation, so that a small set has some; where it is the first question of most
-    rows at the start, whole prompts are drawn, or whole rows, or pieces of a text."""
-    rows = iter(rows)
-    head = list(itertools.islice(rows, 300))
+    rows at the start, whole prompts are drawn, or whole rows, or pieces of a text. That is noted in `how`, and held to
+    where it is known already."""
+    rows, how = iter(rows), {} if how is None else how
+    head = [] if how else list(itertools.islice(rows, 300))
     # a question on both sides would let validation measure memory; where all ask the same one, it cannot tell them apart
     open_rows = [(*keys, digest(line)) for part, keys, line, *_ in head if not part]
-    level = next((i for i, keys in enumerate(zip(*open_rows)) if 2 * keys.count(keys[0]) <= len(keys)), None)
-    always = None if level is None else open_rows[0][level]
+    if not how:
+        level = next((i for i, keys in enumerate(zip(*open_rows)) if 2 * keys.count(keys[0]) <= len(keys)), None)
+        how.update(level=level, always=None if level is None else open_rows[0][level])
+    level, always = how["level"], how["always"]
     for part, keys, line, *rest in itertools.chain(head, rows):
         if not part:
             key = digest(line) if level == 3 else keys[level or 0]
@@ -631,33 +672,38 @@ def in_batches(rows: Iterable[tuple]) -> Iterator[list[tuple]]:
         yield batch
 
 
-def encode(rows: Iterator, tokenizer: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
-    """(part, keys, row) -> (part, keys, row, tokens, counts) in order, whatever the number of processes; drops are counted."""
-    processes = args.num_proc or os.cpu_count() or 1
+@contextlib.contextmanager
+def encoders(tokenizer: Any, args: argparse.Namespace) -> Iterator[Any]:
+    """The processes that tokenize."""
     # a process of its own would only cost time where there is but one
-    make_pool = multiprocessing.Pool if processes > 1 else multiprocessing.pool.ThreadPool
+    make_pool = multiprocessing.Pool if args.num_proc > 1 else multiprocessing.pool.ThreadPool
     os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the processes are the parallelism
     gc.freeze()  # the collector would touch what all of them share, and each would get a copy
     hold_signals(block=True)
-    with make_pool(processes, start_worker, (tokenizer, args)) as pool:
+    with make_pool(args.num_proc, start_worker, (tokenizer, args)) as pool:
         hold_signals(block=False)
-        queue, batches = deque(), in_batches(rows)
-        while (batch := next(batches, None)) or queue:
-            if batch:
-                queue.append(pool.apply_async(encode_batch, (batch,)))
-            # results are taken in order, and only so many are waited for as keep the processes busy
-            if len(queue) <= 2 * processes and batch:
-                continue
-            for (part, keys), line, tokens, counts in queue.popleft().get():
-                try:
-                    if not counts:
-                        raise Drop(tokens)
-                    if counts["truncated"] and '"messages"' in line:  # what is left may be in the data already
-                        keys = keys_of(json.loads(line), line)
-                        check_new(keys, part, seen, args.duplicates)
-                    yield part, keys, line, tokens, counts
-                except Drop as reason:
-                    dropped[str(reason)] += 1
+        yield pool
+
+
+def encode(rows: Iterator, pool: Any, args: argparse.Namespace, seen: Seen, dropped: Counter) -> Iterator[tuple]:
+    """(part, keys, row) -> (part, keys, row, tokens, counts) in order, whatever the number of processes; drops are counted."""
+    queue, batches = deque(), in_batches(rows)
+    while (batch := next(batches, None)) or queue:
+        if batch:
+            queue.append(pool.apply_async(encode_batch, (batch,)))
+        # results are taken in order, and only so many are waited for as keep the processes busy
+        if len(queue) <= 2 * args.num_proc and batch:
+            continue
+        for (part, keys), line, tokens, counts in queue.popleft().get():
+            try:
+                if not counts:
+                    raise Drop(tokens)
+                if counts["truncated"] and '"messages"' in line:  # what is left may be in the data already
+                    keys = keys_of(json.loads(line), line)
+                    check_new(keys, part, seen, args.duplicates)
+                yield part, keys, line, tokens, counts
+            except Drop as reason:
+                dropped[str(reason)] += 1
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -800,7 +846,8 @@ class Result:
     tally: Tally = field(default_factory=lambda: Tally())
     stats: dict[str, Counter] = field(default_factory=lambda: {"train": Counter(), "val": Counter()})
     lengths: array = field(default_factory=lambda: array("I"))
-    shards: dict[str, int] = field(default_factory=dict)
+    shards: dict[str, int] = field(default_factory=lambda: {"train": 0, "val": 0})
+    how: dict[str, Any] = field(default_factory=dict)  # rows are drawn for validation: split
     example: Tokens | None = None  # the first training row
 
 
@@ -844,7 +891,8 @@ def rows_of(plan: Plan, seen: Seen, tally: Tally) -> Any:
     args, sources = plan.args, plan.sources
     with_val = [source for source in plan.val_sources if "val" in source.parts]
     train = mix(sources, [clean(source, "train", seen, tally, args) for source in sources])
-    train = itertools.islice(train, args.max_rows)
+    n_done = sum(source.rows["train clean"] for source in sources)  # by a run that was cut off
+    train = itertools.islice(train, args.max_rows and max(0, args.max_rows - n_done))
     if with_val:  # validation comes first: what is in it must not be trained on
         held_out = itertools.chain(*[clean(source, "val", seen, tally, args) for source in with_val])
         rows = itertools.chain((("val", *row) for row in held_out), (("train", *row) for row in train))
@@ -853,14 +901,19 @@ def rows_of(plan: Plan, seen: Seen, tally: Tally) -> Any:
     parts = [source.parts["train"] for source in sources] + [source.parts["val"] for source in with_val]
     counts = [count_rows(part, plan.inputs) for part in parts]
     total = None if None in counts else min(sum(counts), args.max_rows or sum(counts))
-    return tqdm(rows, "reading", total, unit=" rows", disable=None)
+    return tqdm(rows, "reading", total, unit=" rows", initial=n_done, disable=True if args.max_tokens else None)
 
 
 def stream(plan: Plan, tokenizer: Any) -> Result:
-    """Rows flow through, one at a time, into files in the work folder: memory stays flat however many there are."""
+    """Rows flow through, one at a time, into files in the work folder: memory stays flat however many there are.
+
+    They come in portions. Behind each one all that was read is written, its shards are whole, and where the run is
+    stopped after that, it goes on from there.
+    """
     args, seen, spool = plan.args, Seen(), plan.workdir / "rows"
     result = Result(tokenizer)
-    write = functools.partial(open, mode="w", encoding="utf-8", newline="\n")
+    again = not args.train_tokenizer and go_on(plan, result, seen)
+    write = functools.partial(open, mode="a" if again else "w", encoding="utf-8", newline="\n")
     rows = rows_of(plan, seen, result.tally)
     if args.train_tokenizer:  # it needs the rows twice: to learn its words from, and to encode
         with write(spool) as file:
@@ -875,30 +928,41 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
         names = OUTPUTS if args.jsonl == "all" else OUTPUTS[:2]
         files = {name: stack.enter_context(write(plan.workdir / name)) for name in names}
         stores = {
-            part: stack.enter_context(contextlib.closing(Store(plan.workdir, part, id_type(result.tokenizer))))
+            part: stack.enter_context(contextlib.closing(Store(plan.workdir, part, result.shards[part])))
             for part in result.stats
         }
-        rows = encode(itertools.chain(head, rows), result.tokenizer, args, seen, result.tally.dropped)
-        for part, _, line, tokens, counts in split(
-            rows, args.val_fraction, args.seed
-        ):  # no row is held out, then dropped
-            files[f"{part}.jsonl"].write(line + "\n")
-            if tokens.json:
-                files[f"{part}_tokenized.jsonl"].write(tokens.json + "\n")
-            stores[part].add(tokens, counts["tokens"])
-            for name, count in counts.items():  # faster than Counter.update
-                result.stats[part][name] += count
-            if part == "train":
-                result.example = result.example or tokens
-                result.lengths.append(counts["tokens"])
-            if args.max_tokens and result.stats["train"]["tokens"] >= args.max_tokens:
-                break
+        pool = stack.enter_context(encoders(result.tokenizer, args))
+        progress = stack.enter_context(Progress(args.max_tokens, result.stats["train"]))
+        portion, rows = Portion(head), itertools.chain(head, rows)
+        while portion.is_full:
+            portion = Portion(rows)
+            encoded = encode(portion, pool, args, seen, result.tally.dropped)
+            for part, _, line, tokens, counts in split(encoded, args.val_fraction, args.seed, result.how):
+                # no row is held out, then dropped
+                files[f"{part}.jsonl"].write(line + "\n")
+                if tokens.json:
+                    files[f"{part}_tokenized.jsonl"].write(tokens.json + "\n")
+                stores[part].add(tokens, counts["tokens"])
+                for name, count in counts.items():  # faster than Counter.update
+                    result.stats[part][name] += count
+                if part == "train":
+                    result.example = result.example or tokens
+                    result.lengths.append(counts["tokens"])
+                    progress.update(counts["tokens"])
+                if args.max_tokens and result.stats["train"]["tokens"] >= args.max_tokens:
+                    portion.is_full = False
+                    break
+            for store in stores.values():
+                store.close()
+            result.shards = {part: store.number for part, store in stores.items()}
+            if portion.is_full and not args.train_tokenizer:
+                save_state(plan, result, seen, files)
+                progress.say()
         for part, count in result.stats.items():
             if not count["supervised"]:  # a model would be trained on nothing, or judged by nothing
                 reasons = sorted(result.tally.dropped.items())
                 why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
                 fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.tally.dropped)}")
-    result.shards = {part: store.number for part, store in stores.items()}
     spool.unlink(missing_ok=True)
     save_tokenizer(result.tokenizer, plan.workdir / "tokenizer")
     return result
@@ -938,7 +1002,7 @@ def publish(plan: Plan, paths: list[Path]) -> None:
     (plan.out / "tokenizer").mkdir(exist_ok=True)
     # what this run has not written, or an older version, would be read beside the new ones
     kept = {plan.out / path.relative_to(plan.workdir) for path in paths}
-    old = [path for path in plan.out.iterdir() if path.name in OUTPUTS or STORED.fullmatch(path.name)]
+    old = [path for path in plan.out.iterdir() if path.name in (*OUTPUTS, STATE) or STORED.fullmatch(path.name)]
     old += [path for path in (plan.out / "tokenizer").iterdir() if TOKENIZER_FILE.fullmatch(path.name)]
     for path in old:
         if path not in kept:
@@ -952,6 +1016,7 @@ def main(argv: list[str] | None = None) -> None:
     guard_streams()
     parser = build_parser()
     args = parser.parse_args(argv)
+    args.num_proc = args.num_proc or os.cpu_count() or 1
     if args.streaming and not (args.max_rows or args.max_tokens):
         parser.error("--streaming reads without end: add --max_rows or --max_tokens")
     if args.train_tokenizer and args.max_tokens:
@@ -965,9 +1030,10 @@ def main(argv: list[str] | None = None) -> None:
         return
     tokenizer = load_what_is_not_local(run)
     with hold(run.out), disk_mistakes(run.out), ExitStack() as stack:
-        shutil.rmtree(run.workdir, ignore_errors=True)
-        run.workdir.mkdir()
-        stack.callback(shutil.rmtree, run.workdir, ignore_errors=True)  # whatever ends the run before it is published
+        if args.train_tokenizer:  # which reads all rows before it writes the first
+            shutil.rmtree(run.workdir, ignore_errors=True)
+            run.workdir.mkdir()
+        stack.callback(give_up, run.workdir)  # whatever ends the run before it is published
         result = stream(run, tokenizer)
         notes = read_how(run.all_sources) + result.tally.notes()
         card = data_card(result.stats, result.lengths, result.tally.dropped, args.seq_len, notes)
@@ -1038,6 +1104,10 @@ class Seen:
     def __contains__(self, digest: int) -> bool:
         at = self.sorted.searchsorted(np.uint64(digest))
         return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
+
+    def digests(self) -> np.ndarray:
+        """All of them, sorted."""
+        return np.sort(np.append(self.sorted, np.fromiter(self.recent, np.uint64, len(self.recent))))
 
     def add(self, digest: int) -> None:
         self.recent.add(digest)
@@ -2357,6 +2427,7 @@ def same_text(decoded: str, text: str) -> bool:
 
 
 SHARD_TOKENS = 100_000_000  # in 200 or 400 MB
+PORTION = 400_000_000  # characters of JSON: some 90 million tokens of English; what a stop costs at most
 
 
 class Store:
@@ -2367,11 +2438,11 @@ class Store:
     PART_tokens.NNNNN.learned  from where to where is learned: pairs of places. Not there when that is everything
 
     All are little-endian and unsigned, places of 4 bytes, and nothing else is in the files. A document is a row of the JSONL.
+    The first shard written is `number`.
     """
 
-    def __init__(self, folder: Path, part: str, dtype: str) -> None:
-        self.folder, self.part, self.itemsize = folder, part, np.dtype(dtype).itemsize
-        self.number, self.ids = 0, None
+    def __init__(self, folder: Path, part: str, number: int = 0) -> None:
+        self.folder, self.part, self.number, self.ids = folder, part, number, None
 
     def path(self, kind: str) -> Path:
         return self.folder / f"{self.part}_tokens.{self.number:05}.{kind}"
@@ -2511,7 +2582,7 @@ def check_ours(out: Path) -> None:
         path for path in (out / "tokenizer", work) if os.path.lexists(path) and (path.is_symlink() or not path.is_dir())
     ]
     if not strange and work.is_dir():
-        ours = ("rows", "tokenizer", *OUTPUTS, "manifest.json")
+        ours = ("rows", "tokenizer", *OUTPUTS, "manifest.json", STATE, f"{STATE}.tmp")
         strange = [path for path in work.iterdir() if path.name not in ours and not STORED.fullmatch(path.name)]
     if strange:
         fail(
@@ -2541,6 +2612,166 @@ def disk_mistakes(folder: Path) -> Iterator[None]:
         fail(
             f"{quoted(folder)}: {os.strerror(number)}; see to the disk and run the same command again, or choose another --out_dir"
         )
+
+
+class Portion:
+    """So many rows (part, keys, row) that their JSON has PORTION characters, or the last ones: then it is not full."""
+
+    def __init__(self, rows: Iterable[tuple]) -> None:
+        self.rows, self.is_full = rows, True
+
+    def __iter__(self) -> Iterator[tuple]:
+        room, self.is_full = PORTION, False
+        for row in self.rows:
+            yield row
+            room -= len(row[2])
+            if room <= 0:
+                self.is_full = True
+                return
+
+
+class Progress:
+    """Tokens so far, with their rate and the time that is left: a bar on a terminal, and a line a portion."""
+
+    def __init__(self, total: int | None, count: Counter) -> None:
+        self.total, self.count, self.before, self.began = total, count, count["tokens"], time.monotonic()
+        self.bar = tqdm(
+            None, "tokens", total, unit=" tokens", unit_scale=True, initial=self.before, disable=None if total else True
+        )
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(self, *_: Any) -> None:
+        self.bar.close()
+
+    def update(self, n_tokens: int) -> None:
+        self.bar.update(n_tokens)
+
+    def say(self) -> None:
+        done = self.count["tokens"]
+        per_s = (done - self.before) / max(1e-9, time.monotonic() - self.began)
+        left = f" of {self.total:,}, {(self.total - done) / max(1, per_s) / 60:.0f} min to go" if self.total else ""
+        tqdm.write(f"{done:,} tokens{left}; {per_s:,.0f} a second")
+
+
+# What need not be the same when a run goes on: more rows or tokens than before only add to what is there.
+LIMITS = ("max_rows", "max_tokens")
+
+
+def same_beginning(plan: Plan, tokenizer: Any) -> list:
+    """What has to be the same for the rows so far to be the beginning of this run's."""
+    arguments = {key: value for key, value in plan.recorded.items() if key not in LIMITS}
+    made_of = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+    return json.loads(json.dumps([arguments, plan.inputs, made_of]))
+
+
+def save_state(plan: Plan, result: Result, seen: Seen, files: dict[str, Any]) -> None:
+    """What is needed to go on behind this portion, and what must be on the disk for that."""
+    for file in files.values():
+        file.flush()
+    written = [path for path in plan.workdir.iterdir() if path.name in OUTPUTS or STORED.fullmatch(path.name)]
+    for path in written:
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
+    sources = []
+    for source in plan.all_sources:
+        # a place counts in rows as they are fetched; where messages were joined to conversations, rows are others
+        places = {
+            part: place
+            for part, place in source.places.items()
+            if place and FIRST_ROWS <= source.rows[f"{part} read"] == source.fetched[part]
+        }
+        sources.append([source.rows, places])
+    state = {
+        "beginning": same_beginning(plan, result.tokenizer),
+        "jsonl": plan.args.jsonl,
+        "sources": sources,
+        "tally": vars(result.tally),
+        "stats": result.stats,
+        "shards": result.shards,
+        "how": result.how,
+        "example": [result.example.json, result.example.ids.hex(), result.example.learned] if result.example else None,
+        "bytes": {path.name: path.stat().st_size for path in written},
+    }
+    text = np.frombuffer(json.dumps(state).encode("utf-8", "surrogatepass"), np.uint8)
+    temporary = plan.workdir / f"{STATE}.tmp"
+    with open(temporary, "wb") as file:
+        np.savez(file, state=text, seen=seen.digests(), lengths=np.array(result.lengths, np.uint32))
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, plan.workdir / STATE)
+
+
+def find_state(plan: Plan, tokenizer: Any) -> tuple[Path, dict, Any] | None:
+    """(folder, state, its arrays) of a run whose rows are the beginning of this one's: cut off, or complete with fewer."""
+    for folder in (plan.workdir,) if plan.args.overwrite else (plan.workdir, plan.out):
+        try:
+            with np.load(folder / STATE) as arrays:
+                state, seen, lengths = json.loads(arrays["state"].tobytes()), arrays["seen"], arrays["lengths"]
+            here = all((folder / name).stat().st_size >= size for name, size in state["bytes"].items())
+            if folder == plan.out:  # of what is complete each file must be the one that was written
+                manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+                here = here and all(is_as_written(folder, manifest, name) for name in (*state["bytes"], STATE))
+            enough = plan.args.max_tokens is None or state["stats"]["train"]["tokens"] < plan.args.max_tokens
+            n_rows = sum(rows.get("train clean", 0) for rows, _ in state["sources"])
+            enough = enough and (plan.args.max_rows is None or n_rows <= plan.args.max_rows)
+            if here and enough and state["beginning"] == same_beginning(plan, tokenizer):
+                return folder, state, (seen, lengths)
+        except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+            continue  # none, or a damaged one
+    return None
+
+
+def go_on(plan: Plan, result: Result, seen: Seen) -> bool:
+    """Puts into the work folder, and into the arguments, what a run has done whose rows are the beginning of this one's;
+    says whether there is one. Its own folder stays as it is: what is complete remains so until all of the new is there."""
+    found = find_state(plan, result.tokenizer)
+    if found is None:
+        shutil.rmtree(plan.workdir, ignore_errors=True)
+        plan.workdir.mkdir()
+        return False
+    folder, state, (digests, lengths) = found
+    if folder != plan.workdir:
+        shutil.rmtree(plan.workdir, ignore_errors=True)
+        plan.workdir.mkdir()
+        for name in (*state["bytes"], STATE):
+            if STORED.fullmatch(name):  # nobody changes a shard
+                link_or_copy(folder / name, plan.workdir / name)
+            else:
+                shutil.copyfile(folder / name, plan.workdir / name)
+    for path in plan.workdir.iterdir():
+        if path.name in state["bytes"]:
+            if path.stat().st_size > state["bytes"][path.name]:
+                os.truncate(path, state["bytes"][path.name])
+        elif path.name != STATE:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    for source, (rows, places) in zip(plan.all_sources, state["sources"]):
+        source.rows, source.places = Counter(rows), places
+    result.tally = Tally(**{name: Counter(counts) for name, counts in state["tally"].items()})
+    result.stats = {part: Counter(counts) for part, counts in state["stats"].items()}
+    result.shards, result.how, plan.args.jsonl = state["shards"], state["how"], state["jsonl"]
+    if state["example"]:
+        text, ids, learned = state["example"]
+        result.example = Tokens(text, bytes.fromhex(ids), learned)
+    result.lengths.frombytes(lengths.tobytes())
+    seen.sorted = digests
+    print(f"going on behind {result.stats['train']['tokens']:,} tokens", flush=True)
+    return True
+
+
+def give_up(workdir: Path) -> None:
+    """Leaves of a run that was ended only what a later one can go on from."""
+    if not (workdir / STATE).exists():
+        shutil.rmtree(workdir, ignore_errors=True)
+
+
+def link_or_copy(path: Path, new: Path) -> None:
+    """The same file under another name, where the file system has such links."""
+    try:
+        os.link(path, new)
+    except OSError:
+        shutil.copy2(path, new)
 
 
 def is_as_written(out: Path, manifest: dict, name: str) -> bool:
@@ -2756,4 +2987,7 @@ if __name__ == "__main__":
     try:
         main()
     except KeyboardInterrupt:
-        fail("stopped, and nothing was replaced; the same command starts over", code=130)
+        fail(
+            "stopped, and nothing was replaced; the same command goes on behind the last portion, or starts over",
+            code=130,
+        )

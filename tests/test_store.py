@@ -169,3 +169,132 @@ def test_a_jsonl_made_by_hand_comes_before_the_store(chat_data, tmp_path):
     (data / "manifest.json").write_text(json.dumps(manifest))
     _, rows, val_rows, _ = train.load_data(settings("--data_dir", data, "--seq_len", 64))
     assert len(rows.placed) == 5 and isinstance(val_rows.documents.shards[0][0].base, np.memmap)
+
+
+# --- a corpus that takes hours goes on where it was -----------------------------------------------------------------
+
+
+def everything(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+class Stopped(BaseException):
+    """As a signal would end the run."""
+
+
+def stop_at(patch, number: int, where: str) -> None:
+    """Ends the run at the `number`-th call of Store.`where`, in the middle of a portion or at its end."""
+    calls, original = iter(range(1, 10**9)), getattr(prep_data.Store, where)
+
+    def method(*args):
+        if next(calls) == number:
+            raise Stopped
+        return original(*args)
+
+    patch.setattr(prep_data.Store, where, method)
+
+
+@pytest.fixture
+def corpus(tmp_path, chat_data, monkeypatch):
+    """Runs prep_data.py on conversations and texts, 3 to 2, in portions of some dozen rows."""
+    monkeypatch.setattr(prep_data, "PORTION", 3000)
+    chats = write_jsonl(tmp_path / "chats.jsonl", conversations())
+    plain = write_jsonl(tmp_path / "texts.jsonl", texts(90))
+    source = ["--dataset", f"{chats}:3", "--dataset", f"{plain}:2", "--tokenizer", chat_data / "tokenizer"]
+
+    def run(out: Path, *flags) -> dict[str, bytes]:
+        call(prep_data.main, *source, "--out_dir", out, "--seq_len", 64, "--num_proc", 1, *flags)
+        return everything(out)
+
+    return run
+
+
+@pytest.mark.parametrize("cleans_up", [True, False])
+def test_a_run_that_is_cut_off_goes_on_and_ends_alike(corpus, tmp_path, monkeypatch, capsys, cleans_up):
+    whole = corpus(tmp_path / "whole")
+    assert len([name for name in whole if name.endswith(".ids")]) > 6 and prep_data.STATE in whole
+    capsys.readouterr()
+    said = []
+    for where, number in (
+        ("add", 5),
+        ("add", 60),
+        ("close", 9),
+        ("add", 40),
+    ):  # the first one before any portion is whole
+        with monkeypatch.context() as patch:
+            if not cleans_up:  # SIGKILL
+                patch.setattr(prep_data, "give_up", lambda workdir: None)
+            stop_at(patch, number, where)
+            with pytest.raises(Stopped):
+                corpus(tmp_path / "cut")
+        assert not (tmp_path / "cut/manifest.json").exists()
+        said.append("going on behind" in capsys.readouterr().out)
+    assert said == [False, False, True, True]
+    assert corpus(tmp_path / "cut") == whole
+
+
+def test_more_tokens_are_added_to_what_is_there(corpus, tmp_path, capsys):
+    whole = corpus(tmp_path / "whole", "--max_tokens", 4000)
+    corpus(tmp_path / "more", "--max_tokens", 2000)
+    first = tmp_path / "more/train_tokens.00000.ids"
+    inode = first.stat().st_ino
+    capsys.readouterr()
+    assert corpus(tmp_path / "more", "--max_tokens", 4000) == whole
+    assert "going on behind" in capsys.readouterr().out
+    assert first.stat().st_ino == inode, "what is there is not written again"
+    # what is damaged is not built upon, nor what is to be built again
+    with first.open("rb+") as file:
+        file.write(b"damage")
+    assert corpus(tmp_path / "more", "--max_tokens", 5000) == corpus(tmp_path / "five", "--max_tokens", 5000)
+    assert corpus(tmp_path / "more", "--max_tokens", 6000, "--overwrite")
+    assert "going on behind" not in capsys.readouterr().out
+    # fewer are another corpus, and so are other arguments
+    assert corpus(tmp_path / "more", "--max_tokens", 100) == corpus(tmp_path / "less", "--max_tokens", 100)
+    assert "going on" not in capsys.readouterr().out
+
+
+def test_a_damaged_state_is_none(corpus, tmp_path, monkeypatch, capsys):
+    whole = corpus(tmp_path / "whole")
+    for damage in (lambda path: path.write_bytes(path.read_bytes()[:-200]), lambda path: path.write_bytes(b"")):
+        with monkeypatch.context() as patch:
+            stop_at(patch, 60, "add")
+            with pytest.raises(Stopped):
+                corpus(tmp_path / "cut")
+        damage(tmp_path / "cut/prep.tmp" / prep_data.STATE)
+        capsys.readouterr()
+        assert corpus(tmp_path / "cut") == whole
+        assert "going on" not in capsys.readouterr().out
+        shutil.rmtree(tmp_path / "cut")
+
+
+def test_a_stream_is_not_fetched_again(tmp_path, chat_data, monkeypatch):
+    """The real client's streams: of eight files, those that were read are not opened a second time but for their first rows."""
+    import datasets
+
+    opened = []
+
+    def rows(files):
+        for file in files:
+            opened.append(file)
+            for number in range(250):
+                yield {"text": f"File {file} says in its line {number} that {number * file} is a number."}
+
+    def load_hub(source, args, held_out):
+        source.parts = {"train": datasets.IterableDataset.from_generator(rows, gen_kwargs={"files": list(range(1, 9))})}
+
+    monkeypatch.setattr(prep_data, "load_hub", load_hub)
+    monkeypatch.setattr(prep_data, "prefer_cache", lambda: None)
+    monkeypatch.setattr(prep_data, "PORTION", 20_000)
+    common = ["--dataset", "made-up/text", "--tokenizer", chat_data / "tokenizer", "--streaming", "--num_proc", 1]
+    common += ["--max_tokens", 70_000, "--out_dir"]
+    call(prep_data.main, *common, tmp_path / "whole")
+    whole = everything(tmp_path / "whole")
+    assert "train_tokenized.jsonl" not in whole and "train.jsonl" in whole, "a stream of text"
+    with monkeypatch.context() as patch:
+        stop_at(patch, 1600, "add")
+        with pytest.raises(Stopped):
+            call(prep_data.main, *common, tmp_path / "cut")
+    before = len(opened)
+    call(prep_data.main, *common, tmp_path / "cut")
+    assert everything(tmp_path / "cut") == whole
+    assert 3 not in opened[before:], "neither among the first rows nor behind the place"
