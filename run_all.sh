@@ -11,7 +11,7 @@
 # the week's data, where those of below are not wanted.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-mode=${1:-demo} again="$*" timings="" stopped=""
+mode=${1:-demo} again="${*:-demo}" timings="" stopped=""
 trap 'stopped=1' INT TERM HUP
 
 trap '' PIPE # a log that nobody takes any more (| tee, | less) is no reason to stop
