@@ -12,10 +12,14 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import warm_python
 from conftest import HANG_S, ROOT
+
+SCRIPTS = ("prep_data.py", "train.py", "inference.py")
 
 
 @pytest.fixture
@@ -23,7 +27,7 @@ def project(tmp_path) -> Path:
     """The project with a fortieth of the bundled conversations, seen once, and this environment in place of a fresh .venv."""
     folder = tmp_path / "project"
     (folder / "data" / "sample").mkdir(parents=True)
-    for name in ("prep_data.py", "train.py", "inference.py", "run_all.sh", "requirements.txt"):
+    for name in (*SCRIPTS, "run_all.sh", "requirements.txt"):
         shutil.copy2(ROOT / name, folder)
     script = (folder / "run_all.sh").read_text(encoding="utf-8")
     once, n_changes = re.subn(r"--epochs \d+\.\d+", "--epochs 1", script)
@@ -40,6 +44,18 @@ def project(tmp_path) -> Path:
     )
     (folder / ".venv" / f"installed-{stamp.stdout.strip()}").touch()
     return folder
+
+
+@pytest.fixture
+def quick(project, tmp_path_factory) -> Iterator[Path]:
+    """The same with a Python that is ready at once: ten starts of it take a minute on a slow machine."""
+    address, programs = tmp_path_factory.mktemp("warm") / "socket", project / ".venv" / "bin"
+    programs.unlink()
+    programs.mkdir()
+    (programs / "python").write_text(warm_python.client(str(address), {name: [] for name in SCRIPTS}))
+    (programs / "python").chmod(0o755)
+    with warm_python.served(address, dict(os.environ)):
+        yield project
 
 
 def run_all(project: Path, *args: str, **kwargs) -> subprocess.CompletedProcess:
@@ -59,8 +75,8 @@ def start_all(project: Path) -> subprocess.Popen:
                             stderr=subprocess.STDOUT, text=True)  # fmt: skip
 
 
-def test_the_demo_from_data_to_answers_and_a_second_run_that_has_nothing_to_do(project):
-    first = run_all(project)
+def test_the_demo_from_data_to_answers_and_a_second_run_that_has_nothing_to_do(quick):
+    project, first = quick, run_all(quick)
     assert first.returncode == 0, first.stdout + first.stderr
     scores = {
         name: json.loads((project / f"checkpoints/demo/answers-{name}.score.json").read_text())["scores"]
