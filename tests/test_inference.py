@@ -611,9 +611,10 @@ def questions(tmp_path) -> Path:
 def test_a_batch_is_answered_as_one_at_a_time(llama_dir, questions, tmp_path):
     """By a model that rambles until its positions are full, in a folder that wishes for another decoding."""
     folder = Path(shutil.copytree(llama_dir, tmp_path / "wishes"))
-    wishes = json.loads((folder / "generation_config.json").read_text())
-    wishes |= {"repetition_penalty": 5.0, "no_repeat_ngram_size": 1, "suppress_tokens": list(range(20, 300))}
-    (folder / "generation_config.json").write_text(json.dumps(wishes))
+    wishes = {"repetition_penalty": 5.0, "no_repeat_ngram_size": 1, "suppress_tokens": list(range(20, 300))}
+    for name, changes in (("generation_config.json", wishes), ("config.json", {"max_position_embeddings": 64})):
+        found = json.loads((folder / name).read_text())
+        (folder / name).write_text(json.dumps(found | changes))
     bot = inference.Chatbot(str(folder), "cpu", "fp32", None, compile=False)
     _, (prompts,), _ = inference.read_questions([bot], questions, "", 600)
     side_by_side, alone = (inference.answer_all(bot, prompts, 600, batch_size) for batch_size in (16, 1))
