@@ -115,6 +115,7 @@ def part_epoch(args, device: str, work: Path) -> list[str]:
     )  # fmt: skip
     model = transformers.GPT2LMHeadModel(config)
     model.save_pretrained(work / "init")
+    tokenizer.save_pretrained(work / "init")  # whose tokens they are is looked at
     precision = args.precision
     dtype = torch.bfloat16 if precision == "bf16" else torch.float32
     peak_flops = train.matmul_peak(device, dtype)
