@@ -54,8 +54,8 @@ from functools import lru_cache, partial
 from pathlib import Path
 from typing import NoReturn
 
-# Before torch loads: its threads spin while they wait for one another. For long, and beside a busy program a step takes up
-# to 30x; not at all, and to wake them costs 4 to 20 % of it.
+# Before torch loads: its threads spin while they wait for one another. To spin for long makes a step up to 30x slower beside
+# a busy program; not to spin costs 4 to 20 % of it.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
 
 import accelerate
@@ -71,12 +71,12 @@ from torch.utils.tensorboard import SummaryWriter
 from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
-gc.freeze()  # nor does it become any: to look at it again takes a quarter of a short call, most of it at the exit
+gc.freeze()  # what has loaded stays: to look at it again takes a quarter of a short call, most of it at the exit
 gc.enable()
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 IGNORE_INDEX = -100  # a label that nothing is learned from, as everywhere in Hugging Face
-CONFIGS = {  # blocks, numbers that stand for a token, attention heads in a block, learning rate from scratch
+CONFIGS = {  # blocks, width of a token's vector, attention heads in a block, learning rate from scratch
     "tiny": (4, 256, 4, 1e-3),
     "small_test": (12, 768, 12, 6e-4),
     "baseline_355m": (24, 1024, 16, 3e-4),
@@ -96,25 +96,25 @@ BAD_STEPS_ALLOWED = 5  # non-finite steps in a row before the run gives up
 
 
 class Documents:
-    """Tokenized documents of at most `seq_len` tokens, which stay on the disk until a step wants them.
+    """Tokenized documents, cut to at most `seq_len` tokens, which stay on the disk until a step wants them.
 
-    A token is a word or a piece of one, as its number in the tokenizer's vocabulary. Learned are the answers, each with
-    the `<|endoftext|>` behind it: what the model is to say, while questions are there to be read.
-    `shards` are triples `(ids, bounds, learned)` of arrays, as prep_data.py writes them: ids (tokens,), the documents one
-    behind another; bounds (documents + 1,), where each begins and the last one ends; learned (spans, 2), from where to
-    where is learned, or None where that is everything, as of plain text.
+    A token is a word or a piece of one, as its number in the tokenizer's vocabulary. Only the answers are learned, each
+    with the `<|endoftext|>` behind it: what the model is to say, while questions are there to be read.
+    `shards` are triples `(ids, bounds, spans)` of arrays, as prep_data.py writes them: ids (tokens,), the documents one
+    behind another; bounds (documents + 1,), where each document begins, and the end of the last; spans (spans, 2), where
+    what is learned begins and ends, or None where all of it is, as of plain text.
     """
 
     def __init__(self, shards, seq_len: int, learn_all: bool = False):
         self.shards, self.learn_all, self.counts = shards, learn_all, defaultdict(int)
         parts = [cut_documents(*shard[1:], seq_len, learn_all, self.counts) for shard in shards]
-        self.first = np.cumsum([0] + [len(starts) for starts, *_ in parts]).tolist()  # of each shard's documents
-        # (documents,): places in their shard, tokens, and learned tokens; both 0 where nothing is learned
+        self.first_of_shard = np.cumsum([0] + [len(starts) for starts, *_ in parts]).tolist()
+        # (documents,): places in their shard, tokens, learned tokens; the last two 0, and in no row, where nothing is learned
         self.starts, self.lengths, self.n_learned = map(np.concatenate, zip(*parts))
 
     def __getitem__(self, document: int) -> tuple[np.ndarray, np.ndarray]:
-        """`(input_ids, learned)`, integers and bool of shape (L,). The first token is never learned: nothing precedes it."""
-        ids, _, spans = self.shards[bisect_right(self.first, document) - 1]
+        """`(input_ids, learned)`, integers and bool of shape (L,). The first token is never learned: nothing of it precedes."""
+        ids, _, spans = self.shards[bisect_right(self.first_of_shard, document) - 1]
         start, length = int(self.starts[document]), int(self.lengths[document])
         learned = np.full(length, self.learn_all or spans is None)
         if spans is not None:
@@ -129,31 +129,31 @@ class Documents:
 class Rows:
     """Rows of up to `seq_len` tokens, each of one document or of several that do not see one another.
 
-    `rows[r]` are the numbers of row r's documents.
+    `rows[r]` are the indices of row r's documents.
     """
 
     def __init__(self, documents: Documents, seq_len: int, packing: bool):
         self.documents, self.seq_len, self.packing = documents, seq_len, packing
         # Conversations are short and rows are long: one a row would leave most of each step to padding, which costs the same.
-        self.placed, self.bounds = pack(documents.lengths, seq_len) if packing else one_a_row(documents.lengths)
+        self.placed, self.row_bounds = pack(documents.lengths, seq_len) if packing else one_a_row(documents.lengths)
 
     def __len__(self) -> int:
-        return len(self.bounds) - 1
+        return len(self.row_bounds) - 1
 
     def __getitem__(self, row: int) -> np.ndarray:
-        return self.placed[self.bounds[row] : self.bounds[row + 1]]
+        return self.placed[self.row_bounds[row] : self.row_bounds[row + 1]]
 
-    def tokens(self, rows: list[int]) -> list[int]:
+    def count_tokens(self, rows: list[int]) -> list[int]:
         """How many tokens each of `rows` has."""
         return [int(self.documents.lengths[self[row]].sum()) for row in rows]
 
-    def learned(self, rows: list[int]) -> int:
-        """How many tokens are learned of `rows`."""
+    def count_learned(self, rows: list[int]) -> int:
+        """How many tokens of all `rows` together are learned."""
         return sum(int(self.documents.n_learned[self[row]].sum()) for row in rows)
 
-    @lru_cache(maxsize=2)  # noqa: B019 - lives as long as the run; a step may end in the next epoch
+    @lru_cache(maxsize=2)  # noqa: B019 - rows live as long as the run; two, since a step may end in the next epoch
     def order(self, seed: int, epoch: int) -> np.ndarray:
-        """An epoch, once through all rows, takes them in an order of its own."""
+        """The order of the rows in one epoch, which is once through all of them."""
         order = np.arange(len(self), dtype=np.uint32)
         np.random.default_rng((seed, epoch)).shuffle(order)
         return order
@@ -165,18 +165,18 @@ class Rows:
         return [int(self.order(seed, place // len(self))[place % len(self)]) for place in places]
 
     def micro_batch(self, rows: list[int], device, full_width: bool = False) -> dict[str, torch.Tensor]:
-        """The tensors of one forward pass over `rows`, which are a step's or those of them that fit into memory.
+        """The tensors of one forward pass over `rows`: a step's, or as many of them as fit into memory. B rows, T wide:
 
         input_ids, position_ids (B, T): positions restart with each document, as if it stood alone.
-        target_index, targets (N,): places in the flattened (B * T) whose next token is learned, and that token.
-        cu_seqlens (documents + 1,): where the documents begin in the flattened (B * T), and where the last one ends. A
-        token attends within these bounds alone; transformers' own attention finds them where positions restart.
+        target_index, targets (N,): places in the flattened (B * T) whose next token is learned, and those tokens.
+        cu_seqlens (documents + 1,): cumulative lengths, where the documents begin in the flattened (B * T), and where the
+        last one ends. A token looks at others within these bounds alone.
         """
         on_gpu = torch.device(device).type == "cuda"
         # packed rows are nearly full anyway, and tensors of one size leave no gaps in a GPU's memory
-        width = self.seq_len if full_width or (on_gpu and self.packing) else max(self.tokens(rows))
+        width = self.seq_len if full_width or (on_gpu and self.packing) else max(self.count_tokens(rows))
         input_ids, position_ids = np.zeros((2, len(rows), width), dtype=np.int64)
-        learned = np.zeros((len(rows), width + 1), dtype=bool)  # behind the last token comes nothing to be learned
+        learned = np.zeros((len(rows), width + 1), dtype=bool)  # one wider: the first column falls away below
         starts = []
         for b, row in enumerate(rows):
             t = 0
@@ -211,12 +211,12 @@ class Rows:
 def build_config(args, n_vocab: int):
     """The shape of the model: from --cfg, or that of `--init_from`.
 
-    The vocabulary is padded to a multiple of 64, a shape that GPUs multiply faster; the padding is never written out.
+    The vocabulary is padded to a multiple of 64, a shape that GPUs multiply faster; the padding is never saved.
     """
     if args.init_from:
         config = load_config(args, n_vocab)
     else:
-        n_layer, n_embd, n_head, _ = CONFIGS.get(args.cfg, [0] * 4)  # --cfg auto fills in the others (section 8)
+        n_layer, n_embd, n_head, _ = CONFIGS.get(args.cfg, [0] * 4)  # --cfg auto sets --n_layer and so on (section 8)
         n_layer, n_embd, n_head = args.n_layer or n_layer, args.n_embd or n_embd, args.n_head or n_head
         if args.arch == "gpt2":
             config = transformers.GPT2Config(
@@ -231,25 +231,30 @@ def build_config(args, n_vocab: int):
         config.vocab_size = padded(n_vocab)
     if config.model_type == "gpt2":
         if config.activation_function == "gelu_new":
-            config.activation_function = "gelu_pytorch_tanh"  # the same function, with a fused kernel and less memory
+            config.activation_function = "gelu_pytorch_tanh"  # the same function in one kernel, with less memory
         config.resid_pdrop = config.embd_pdrop = args.dropout
         config.attn_pdrop = 0.0  # dropout inside attention rules out the fused kernels
-    config.use_cache = True  # for whoever generates with it; training says no
+    config.use_cache = True  # makes generating fast; training switches it off
     return config
 
 
 def build_model(args, n_vocab: int, attention: str, n_known: int | None = None):
-    """A causal language model in float32: from scratch, or from `--init_from`, which knows the first `n_known` tokens."""
+    """A causal language model in float32: from scratch, or from `--init_from`, which knows the first `n_known` tokens.
+
+    Ids become vectors (the embedding); in each block a token's vector takes in those of earlier tokens (attention) and is
+    worked on by itself (the MLP); the last one is compared with every token's vector for how well that one comes next
+    (the head).
+    """
     config = build_config(args, n_vocab)
-    # Weights stay in float32 whatever the precision of the products: a step changes them by a thousandth or less, which
-    # bfloat16's 8 bits would round away. Autocast makes 16-bit copies of them for the products.
+    # Weights stay in float32: a step changes them by a thousandth or less, and of bfloat16's 16 bits only 8 tell a number's
+    # digits, which would round that away. Autocast makes 16-bit copies of them for the matrix products.
     how = {"attn_implementation": attention, "dtype": torch.float32}
     if not args.init_from:
         return AutoModelForCausalLM.from_config(config, **how)
     model = load_pretrained(args.init_from, config, **how)
     n_known = n_known or config.vocab_size
     model.resize_token_embeddings(padded(n_vocab), mean_resizing=False)
-    with torch.no_grad():  # role tokens are new: random rows of the head would win the softmax; the mean row never does
+    with torch.no_grad():  # role tokens are new: random vectors could outscore all others; the mean of all never does
         for weight in {model.get_input_embeddings().weight, model.get_output_embeddings().weight}:
             weight[n_known:] = weight[:n_known].mean(dim=0)
     return model
@@ -269,7 +274,7 @@ class NextTokenLoss(torch.nn.Module):
     def __init__(self, model, n_vocab: int, flash_kernel=None):
         super().__init__()
         self.model, self.n_vocab, self.flash_kernel = model, n_vocab, flash_kernel
-        # FSDP cuts the model at these modules, and ties embedding and head again afterwards
+        # FSDP, which spreads a model over GPUs, keeps these modules whole, and ties embedding and head again afterwards
         self._no_split_modules, self.tie_weights = model._no_split_modules, model.tie_weights
 
     def hidden_states(self, input_ids, position_ids, cu_seqlens) -> torch.Tensor:
@@ -279,16 +284,17 @@ class NextTokenLoss(torch.nn.Module):
             kwargs["bounds"] = self.flash_kernel, cu_seqlens, input_ids.shape[1]
         elif attention == "documents_by_groups":
             kwargs["groups"] = group_documents(cu_seqlens)
-        # use_cache=False and no attention_mask: else transformers' own sdpa and eager let packed documents leak.
+        # Any other attention is the library's own, which finds the documents where positions restart - unless there is a
+        # cache or an attention_mask: then they would see one another.
         return self.model.base_model(
             input_ids=input_ids, position_ids=position_ids, use_cache=False, **kwargs
         ).last_hidden_state
 
     def forward(self, input_ids, position_ids, target_index, targets, cu_seqlens) -> torch.Tensor:
-        # only where the next token is learned: scores for all of the vocabulary, the logits, are the dearest product
+        # only where the next token is learned: the logits, a score for each token there is, are the costliest product
         hidden = self.hidden_states(input_ids, position_ids, cu_seqlens).flatten(0, 1)[target_index]
-        # The head is the embedding again, GPT-2 ties them: a token's row is both what it means and how likely it is said.
-        # F.cross_entropy(hidden @ head.T, targets, reduction="sum"), but never all of the logits at a time
+        # The head (vector to scores) is the embedding (id to vector) again, GPT-2 ties them: one row of a token serves both.
+        # This is F.cross_entropy(hidden @ head.T, targets, reduction="sum"), but never with all of the logits at a time.
         return ChunkedCrossEntropy.apply(hidden, self.model.lm_head.weight, targets, self.n_vocab)
 
 
@@ -303,23 +309,23 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     matrices = [p for _, p in named if p.ndim >= 2]
     optimizers = []
     if args.optim == "muon":
-        if args.precision == "fp16":  # its loss scaler wants to see all gradients
+        if args.precision == "fp16":  # whose loss scaler wants to see all gradients
             fail("--optim muon works with --bf16 or --fp32; use --optim adamw")
         is_gpt2 = model.config.model_type == "gpt2"
-        # (weight, is it stored (in, out), matrices side by side in it): GPT-2 turns its weights, and joins q, k and v
-        hidden = [
+        # (weight, is it transposed, how many matrices it joins): GPT-2 transposes its weights, and joins q, k and v
+        of_blocks = [
             (p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named if p.ndim == 2 and id(p) not in embeddings
         ]
         iterate_in = torch.float32 if args.precision == "fp32" else torch.bfloat16
-        optimizers = [MatrixMuon(hidden, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)]
+        optimizers = [MatrixMuon(of_blocks, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)]
         matrices = [p for p in matrices if id(p) in embeddings]
-    # Decay pulls a matrix toward zero unless the data holds against it; biases and norms set a scale, and would only shrink.
+    # Decay pulls a matrix toward zero unless the data holds against it; vectors, biases and scales, would only shrink.
     groups = [
         {"params": matrices, "weight_decay": args.weight_decay},
         {"params": [p for _, p in named if p.ndim < 2], "weight_decay": 0.0},
     ]
-    # AdamW moves a weight by the running mean of its gradients over the root of the running mean of their squares.
-    # 0.95, not Adam's 0.999: the mean of squared gradients covers some 20 steps, and follows a loss that falls quickly
+    # AdamW moves a weight by the running mean of its gradients, divided by the root of the running mean of their squares:
+    # the betas say how slowly these two run. 0.95, not Adam's 0.999: over some 20 steps, as the loss falls quickly.
     settings = {"lr": args.lr, "betas": (0.9, 0.95)}
     if args.optim == "adamw8bit":
         import bitsandbytes as bnb
@@ -340,17 +346,17 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     return optimizers
 
 
-def lr_factor(progress: float, warmup: float, schedule: str, floor: float) -> float:
-    """The learning rate as a share of its peak; `progress` and `warmup` are shares of the run, in [0, 1]."""
-    if progress < warmup:  # AdamW's first averages rest on a few steps, and full steps by them throw the model off
-        return progress / warmup
-    decay = min(1.0, (progress - warmup) / max(1e-9, 1.0 - warmup))
+def lr_factor(done: float, warmup: float, schedule: str, floor: float) -> float:
+    """The learning rate as a share of its peak; `done` and `warmup` are shares of the run, in [0, 1]."""
+    if done < warmup:  # AdamW's first averages rest on a few steps, and full steps by them throw the model off
+        return done / warmup
+    after = min(1.0, (done - warmup) / max(1e-9, 1.0 - warmup))
     if schedule == "cosine":
-        shape = 0.5 * (1.0 + math.cos(math.pi * decay))
+        shape = 0.5 * (1.0 + math.cos(math.pi * after))
     elif schedule == "linear":
-        shape = 1.0 - decay
-    else:  # wsd: warmup, stable, then down over the last fifth
-        shape = min(1.0, (1.0 - decay) / 0.2)
+        shape = 1.0 - after
+    else:  # wsd: warmup, stable, then down over the last fifth of what follows warmup
+        shape = min(1.0, (1.0 - after) / 0.2)
     return floor + (1.0 - floor) * shape
 
 
@@ -365,29 +371,29 @@ def training_step(
 
     The sum of the losses is divided by the learned tokens of the whole step, so neither the micro-batch nor the
     number of processes changes the gradient. A step that is not finite leaves the weights alone. `factor` is the
-    learning rate as a share of its peak; each of several processes takes its share of the rows.
+    learning rate as a share of its peak; each of several processes takes its share of the rows, and their gradients meet
+    after the last micro-batch (no_sync before).
     """
-    # --- one training step -------------------------------------------------------------------------------
     loss_module.train()
     mine = step_rows[accelerator.process_index :: accelerator.num_processes]
-    n_learned = rows.learned(step_rows)
+    n_learned = rows.count_learned(step_rows)
     loss = torch.zeros((), device=accelerator.device)
-    # gradients of micro-batches add up, as nobody sets them to zero in between: so 32 rows fit where 2 do
+    # backward adds to each weight's gradient, how the loss changes with it, until zero_grad: so 32 rows fit where 2 do
     for start in range(0, len(mine), micro_batch):
         is_last = start + micro_batch >= len(mine)
         batch = rows.micro_batch(mine[start : start + micro_batch], accelerator.device, full_width=args.compile)
         with contextlib.nullcontext() if is_last else accelerator.no_sync(loss_module):
             # a sum over the whole step's count: means of micro-batches would weigh a short answer's tokens more
             micro_loss = loss_module(**batch) / n_learned
-            accelerator.backward(micro_loss * accelerator.num_processes)  # which averages gradients over processes
+            accelerator.backward(micro_loss * accelerator.num_processes)  # undoes accelerate's mean over processes
         loss += micro_loss.detach()
-    # a longer gradient is shortened: one odd batch shall not throw the weights off
+    # the gradient is shortened to this length: one odd batch shall not throw the weights off
     grad_norm = accelerator.clip_grad_norm_(loss_module.parameters(), args.grad_clip)
     grad_norm = gather_shards(grad_norm).to(loss.device)
-    loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the step's one sync
-    with out_of_memory_is_final(args):  # half of the weights may have moved
+    loss, grad_norm = torch.stack([accelerator.reduce(loss, "sum"), grad_norm]).tolist()  # the one wait for the GPU
+    with out_of_memory_is_final(args):  # weights that have moved in part rule out another try
         for optimizer in optimizers:
-            if accelerator.scaler or is_finite(accelerator, loss, grad_norm):  # the scaler skips by itself
+            if accelerator.scaler or is_finite(accelerator, loss, grad_norm):  # fp16's loss scaler skips by itself
                 for group in optimizer.param_groups:
                     group["lr"] = group["peak_lr"] * factor
                 optimizer.step()
@@ -396,10 +402,10 @@ def training_step(
 
 
 @torch.no_grad()
-@torch.compiler.set_stance("force_eager")  # its shapes would use up the recompilations that --compile may do
+@torch.compiler.set_stance("force_eager")  # --compile allows for a few shapes, which these would use up
 def evaluate(accelerator, loss_module, rows: Rows, micro_batch: int) -> float:
     """Mean cross-entropy in nats a token, over every learned token of `rows`."""
-    loss_module.eval()  # which switches dropout off
+    loss_module.eval()  # without dropout, which zeroes activations at random while training
     total = torch.zeros((), device=accelerator.device)
     stride = micro_batch * accelerator.num_processes
     for start in range(0, len(rows), stride):
@@ -412,13 +418,13 @@ def evaluate(accelerator, loss_module, rows: Rows, micro_batch: int) -> float:
 
 @torch.inference_mode()
 @torch.compiler.set_stance("force_eager")
-def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_tokens: int = 48) -> list[tuple[str, str]]:
-    """Greedy answers to held-out prompts, as pairs (prompt, answer)."""
+def sample_answers(accelerator, loss_module, tokenizer, examples, max_new_tokens: int = 48) -> list[tuple[str, str]]:
+    """Answers to held-out prompts, always the likeliest token, as pairs (prompt, answer)."""
     model = accelerator.unwrap_model(loss_module).model.eval()
     samples = []
-    for ids, learned in documents:
-        # the prompt ends where learning begins; of plain text, all learned, it is the first tokens
-        n_prompt = int(learned.argmax()) if not learned[1] else min(16, len(ids))
+    for ids, learned in examples:
+        # the prompt is what precedes the first learned token; of plain text, all learned, the first 16
+        n_prompt = min(16, len(ids)) if learned[1] else int(learned.argmax())
         prompt = torch.from_numpy(ids[:n_prompt][None].astype(np.int64)).to(accelerator.device)
         room = min(max_new_tokens, model.config.max_position_embeddings - n_prompt)
         if room < 1:
@@ -439,20 +445,20 @@ def sample_answers(accelerator, loss_module, tokenizer, documents, max_new_token
 
 @dataclasses.dataclass
 class Progress:
-    """How far the run is: what every snapshot holds besides weights, moments (AdamW's means) and random generators.
+    """How far the run is. A snapshot holds this, weights, moments (AdamW's means), random generators and the run's fingerprint.
 
-    That is all there is to resume from: which rows a step sees follows from its number, so the data keeps no state.
+    That is all that a second call needs: which rows a step sees follows from its number, so the data keeps no state.
     """
 
     step: int = 0  # optimizer steps done
-    seconds: float = 0.0  # evaluation and saving included, over all stops
+    seconds: float = 0.0  # evaluation and saving included, over all calls
     best_val_loss: float = math.inf
     best_step: int = 0
     evaluations_without_gain: int = 0
     last_eval_step: int = -1
     skipped_steps: int = 0  # steps whose loss or gradient was not finite
 
-    def is_best(self, val_loss: float) -> bool:
+    def note_evaluation(self, val_loss: float) -> bool:
         """Note an evaluation at this step; is it the best so far?"""
         better = val_loss < self.best_val_loss
         if better:
@@ -481,11 +487,11 @@ def main(argv: list[str] | None = None) -> None:
     if args.dry_run:
         return say(dry_run(accelerator, loss_module, rows, args, vram_gb, max_steps, peak_flops))
 
-    # a fresh start, or the newest snapshot
+    # a fresh start, or the newest snapshot, if it was made with the same model, data and rows a step
     run = fingerprint(args, model, len(tokenizer), data_sha)
-    lock, progress, trained, optimizers = begin_or_resume(args, accelerator, loss_module, tokenizer, run, n_parameters)
+    lock, progress, wrapped, optimizers = begin_or_resume(args, accelerator, loss_module, tokenizer, run, n_parameters)
     log = Log(args, accelerator, loss_module, rows, max_steps, peak_flops, progress.step)
-    loss_module = trained  # as accelerate wrapped it
+    loss_module = wrapped  # by accelerate, for several processes or 16 bits
     say(
         f"speed      MFU is a share of {peak_flops / 1e12:.2f} TFLOP/s, measured here with {args.precision} matrices; "
         f"ready after {time.perf_counter() - started:.1f} s\n"
@@ -502,12 +508,12 @@ def main(argv: list[str] | None = None) -> None:
         stop, progress.seconds = agree(accelerator, bool(signals), time.perf_counter() - began)
         finished = step >= max_steps or progress.seconds + wrap_up >= budget
 
-        # once in a while: how good is it, and is it safe?
+        # once in a while, though not again after a resume: how good is it, and is it safe?
         paused = time.perf_counter()
         if (finished or step % args.eval_every == 0) and progress.last_eval_step != step:
             eval_job = partial(evaluate, accelerator, loss_module, val_rows)
             val_loss, micro_batch = halve_until_it_fits(eval_job, micro_batch, accelerator, optimizers, args)
-            best = progress.is_best(val_loss)
+            best = progress.note_evaluation(val_loss)
             if best:
                 save_best(accelerator, loss_module, model_dir, len(tokenizer))
             samples = sample_answers(accelerator, loss_module, tokenizer, held_out) if is_main else []
@@ -520,15 +526,15 @@ def main(argv: list[str] | None = None) -> None:
         if finished or stop:
             break
 
-        # a step, as long as its share of the run or of the hours says how large
+        # a step; its learning rate follows from the share of the steps or hours that is done
         step_began = time.perf_counter()
         done = max((step + 1) / max_steps, min(1.0, progress.seconds / max(1e-9, budget - wrap_up)))
         factor = lr_factor(done, warmup, args.schedule, args.min_lr_ratio)
         step_rows = rows.of_step(step, rows_per_step, args.seed)
         step_job = partial(training_step, accelerator, loss_module, optimizers, rows, step_rows, factor, args)
         (loss, grad_norm), micro_batch = halve_until_it_fits(step_job, micro_batch, accelerator, optimizers, args)
-        log.count(sum(rows.tokens(step_rows)), time.perf_counter() - step_began)
-        progress.skipped_steps += not watch.is_good(step, loss, grad_norm, rows, step_rows)
+        log.count(sum(rows.count_tokens(step_rows)), time.perf_counter() - step_began)
+        progress.skipped_steps += not watch.saw_good_step(step, loss, grad_norm, rows, step_rows)
         if (step + 1) % args.log_every == 0 or step + 1 == max_steps:
             log.step(step + 1, loss, grad_norm, args.lr * factor, seconds_left=budget - progress.seconds)
 
@@ -1668,7 +1674,7 @@ class Watch:
         self.recent_losses: deque[float] = deque(maxlen=50)
         self.bad_in_a_row = 0
 
-    def is_good(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
+    def saw_good_step(self, step: int, loss: float, grad_norm: float, rows: Rows, step_rows: list[int]) -> bool:
         if is_finite(self.accelerator, loss, grad_norm):
             usual, n_losses = statistics.median(self.recent_losses or [loss]), len(self.recent_losses)
             if n_losses >= 20 and loss > max(1.5 * usual, usual + 0.5):  # near 0 a row that is harder is no trouble

@@ -303,7 +303,7 @@ def test_a_loss_spike_is_said(usual, next_one, said, tmp_path, capsys):
     watch = train.Watch(Accelerator(cpu=True), tmp_path, settings())
     rows = train.rows_in_memory(uneven_documents(), 64, True)
     for step, loss in enumerate([usual] * 20 + [next_one]):
-        assert watch.is_good(step, loss, 1.0, rows, [0])
+        assert watch.saw_good_step(step, loss, 1.0, rows, [0])
     assert ("loss spike at step 20" in capsys.readouterr().out) == said
 
 

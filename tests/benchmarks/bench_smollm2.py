@@ -230,7 +230,7 @@ def part_packed(args) -> list[str]:
                 )
             for name, rows in (("packed", packed), ("alone", train.rows_in_memory(documents, SEQ_LEN, False))):
                 total = sum(module(**rows.micro_batch([i], "cpu")).item() for i in range(len(rows)))
-                loss[name] = total / rows.learned(range(len(rows)))
+                loss[name] = total / rows.count_learned(range(len(rows)))
         lines.append(
             f"- attention {attention.replace('_', ' ')}: {len(documents)} conversations in {len(packed)} rows, logits up to {apart:.1e} apart of "
             f"{largest:.1f} at most, {apart / largest:.1e} (bar 1e-4); loss {loss['packed']:.6f} packed, {loss['alone']:.6f} alone"
@@ -242,7 +242,7 @@ def logits_of(module, rows, number: int):
     """(tokens, V) of one row, without its padding."""
     batch = rows.micro_batch([number], "cpu")
     hidden = module.hidden_states(batch["input_ids"], batch["position_ids"], batch["cu_seqlens"])
-    return module.model.lm_head(hidden)[0, : rows.tokens([number])[0], : module.n_vocab]
+    return module.model.lm_head(hidden)[0, : rows.count_tokens([number])[0], : module.n_vocab]
 
 
 def tune(args, name: str, *flags: str) -> Path:

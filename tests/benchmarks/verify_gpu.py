@@ -702,7 +702,7 @@ def train_job(
         with watch:
             loss, grad_norm = training_step(*arguments, **named)
         step |= {"loss": loss, "grad_norm": grad_norm, "seconds": time.perf_counter() - began}
-        step |= {"learned": rows.learned(step_rows), "tokens": sum(rows.tokens(step_rows))}
+        step |= {"learned": rows.count_learned(step_rows), "tokens": sum(rows.count_tokens(step_rows))}
         steps.append(step)
         if len(steps) == stop_after:
             signal.raise_signal(signal.SIGTERM)
