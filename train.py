@@ -452,6 +452,7 @@ class Progress:
 
     step: int = 0  # optimizer steps done
     seconds: float = 0.0  # evaluation and saving included, over all calls
+    wrap_up: float = 0.0  # of that, what the last evaluation and snapshot will take, as measured
     best_val_loss: float = math.inf
     best_step: int = 0
     evaluations_without_gain: int = 0
@@ -500,13 +501,12 @@ def main(argv: list[str] | None = None) -> None:
     held_out = [] if accelerator.is_fsdp2 else spread(val_rows.documents, 3)
     budget = args.max_hours * 3600 if args.max_hours else math.inf
     began = time.perf_counter() - progress.seconds  # as if it had never stopped
-    wrap_up = 0.0  # seconds that the last evaluation and snapshot will take, as measured
     micro_batch, saved_step = args.batch_size, progress.step
 
     for step in itertools.count(progress.step):
         progress.step = step
         stop, progress.seconds = agree(accelerator, bool(signals), time.perf_counter() - began)
-        finished = step >= max_steps or progress.seconds + wrap_up >= budget
+        finished = step >= max_steps or progress.seconds + progress.wrap_up >= budget
 
         # once in a while, though not again after a resume: how good is it, and is it safe?
         paused = time.perf_counter()
@@ -518,17 +518,17 @@ def main(argv: list[str] | None = None) -> None:
                 save_best(accelerator, loss_module, model_dir, len(tokenizer))
             samples = sample_answers(accelerator, loss_module, tokenizer, held_out) if is_main else []
             log.evaluation(progress, val_loss, best, samples, untrained=step == 0 and not args.init_from)
-            finished = finished or progress.evaluations_without_gain >= (args.patience or math.inf)
+        finished = finished or progress.evaluations_without_gain >= (args.patience or math.inf)
         if (finished or stop or step % args.save_every == 0) and step != saved_step:
             save_snapshot(accelerator, loss_module, optimizers, model_dir, run, progress, args.keep)
             saved_step = step
-        wrap_up = max(wrap_up, 1.2 * (time.perf_counter() - paused))
+        progress.wrap_up = max(progress.wrap_up, 1.2 * (time.perf_counter() - paused))
         if finished or stop:
             break
 
         # a step; its learning rate follows from the share of the steps or hours that is done
         step_began = time.perf_counter()
-        done = max((step + 1) / max_steps, min(1.0, progress.seconds / max(1e-9, budget - wrap_up)))
+        done = max((step + 1) / max_steps, min(1.0, progress.seconds / max(1e-9, budget - progress.wrap_up)))
         factor = lr_factor(done, warmup, args.schedule, args.min_lr_ratio)
         step_rows = rows.of_step(step, rows_per_step, args.seed)
         step_job = partial(training_step, accelerator, loss_module, optimizers, rows, step_rows, factor, args)

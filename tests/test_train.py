@@ -373,12 +373,14 @@ def test_learning_rate_rises_falls_and_ends_at_its_floor(schedule):
 
 
 def test_max_hours_ends_in_time_with_the_learning_rate_down(chat_data, tmp_path):
-    began = time.perf_counter()
-    call(train.main, *small_run(chat_data, tmp_path / "run", "--max_hours", 0.003, "--log_every", 1))
+    began, command = time.perf_counter(), small_run(chat_data, tmp_path / "run", "--max_hours", 0.003, "--log_every", 1)
+    call(train.main, *command)
     took = time.perf_counter() - began
     assert 0.003 * 3600 * 0.9 < took < 0.003 * 3600 * 1.1 + 4, "loading the data comes on top"
     rates = metrics(tmp_path / "run", "lr")
     assert rates[-1] == pytest.approx(3e-4, rel=0.05) and max(rates) == pytest.approx(3e-3, rel=0.05)
+    call(train.main, *command)
+    assert metrics(tmp_path / "run", "lr") == rates, "what the hours ended is not trained on by the same command"
 
 
 def test_patience_ends_the_run_and_the_best_model_is_kept(chat_data, tmp_path):
@@ -390,6 +392,8 @@ def test_patience_ends_the_run_and_the_best_model_is_kept(chat_data, tmp_path):
     assert len(evaluations) == best + 3
     saved = torch.load(train.snapshots(folder)[0] / "trainer_state.pt", weights_only=True)
     assert saved["state"]["best_step"] == evaluations[best]["step"]
+    call(train.main, *small_run(chat_data, folder, *flags))
+    assert metrics(folder, "val_loss") == [row["val_loss"] for row in evaluations], "nor by the same command once more"
 
 
 @pytest.mark.parametrize("optim", ["adamw8bit", "muon"])
