@@ -891,14 +891,16 @@ class ChunkedCrossEntropy(torch.autograd.Function):
             logits = torch.mm(chunk, w.T, out=product).float()  # in float32 the same memory
             logits[:, n_vocab:] = -math.inf
             largest, at_target = logits.amax(dim=1, keepdim=True), logits.gather(1, target)
-            z = logits.sub_(largest).exp_().sum(dim=1, keepdim=True)  # softmax by hand, in place; exp cannot overflow
-            loss += (largest + z.log() - at_target).sum()
+            # in place and a row at a time: twice over memory, where its steps one by one take seven times
+            probabilities = torch.softmax(logits, dim=1, out=logits)
+            # ln of the sum of exp(logits), by the likeliest token, whose probability cannot underflow as the target's can
+            loss += (largest - probabilities.amax(dim=1, keepdim=True).log() - at_target).sum()
             if any(ctx.needs_input_grad):  # d loss / d logits = probabilities - 1 at the target
-                logits.div_(z).scatter_add_(1, target, -torch.ones_like(z))
-                grad_logits = logits if dtype is torch.float32 else product.copy_(logits)
+                probabilities.scatter_add_(1, target, -torch.ones_like(largest))
+                grad_logits = probabilities if dtype is torch.float32 else product.copy_(probabilities)
                 torch.mm(grad_logits, w, out=grad)
                 add_product(grad_weight, grad_logits.T, chunk)
-            del logits  # before the next chunk makes its own
+            del logits, probabilities  # before the next chunk makes its own
         ctx.save_for_backward(grad_hidden.to(hidden.dtype), grad_weight.to(weight.dtype))
         return loss
 
