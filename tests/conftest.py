@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -94,6 +97,23 @@ def settings(*flags):
     return args
 
 
+def once_for_all_workers(tmp_path_factory, name: str, make) -> Path:
+    """A folder that `make(folder)` fills: each process that runs tests has its own copy, and the first one makes it."""
+    own = tmp_path_factory.mktemp(name) / name
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        make(own)
+        return own
+    shared = tmp_path_factory.getbasetemp().parent / name
+    with open(f"{shared}.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not shared.exists():
+            make(own)
+            shutil.copytree(own, f"{shared}.tmp")
+            os.rename(f"{shared}.tmp", shared)
+            return own
+    return shutil.copytree(shared, own)
+
+
 @pytest.fixture(scope="session")
 def chat_data(tmp_path_factory) -> Path:
     """A complete data folder made by prep_data.py, with its own tokenizer of 400 tokens."""
@@ -111,10 +131,20 @@ def chatbot(tmp_path_factory, chat_data) -> Path:
     """A model folder that train.py wrote after a few seconds of training."""
     import train
 
-    folder = tmp_path_factory.mktemp("checkpoints") / "bot"
-    with signals_kept():  # this runs before the fixture of the first test that wants it
-        call(train.main, *small_run(chat_data, folder, "--epochs", 40))
-    return folder
+    def make(folder: Path) -> None:
+        with signals_kept():  # this runs before the fixture of the first test that wants it
+            call(train.main, *small_run(chat_data, folder, "--epochs", 40))
+
+    return once_for_all_workers(tmp_path_factory, "bot", make)
+
+
+@pytest.fixture(scope="session")
+def warm(tmp_path_factory) -> Iterator[str]:
+    """Where an interpreter that has imported what our scripts need runs commands in forks of itself."""
+    import warm_python
+
+    with warm_python.served(tmp_path_factory.mktemp("warm") / "socket", dict(os.environ)) as address:
+        yield address
 
 
 @pytest.fixture(autouse=True)

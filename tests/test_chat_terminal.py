@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
+import os
+import pty
 import re
-import sys
+import signal
+import struct
+import termios
 from pathlib import Path
 from typing import ClassVar
 
 import pexpect
+import pexpect.fdpexpect
 import pytest
-from conftest import HANG_S, ROOT
+import warm_python
+from conftest import HANG_S
 from test_inference import FACTS, endless, one_thread, shared_bot  # noqa: F401
 
 import inference
@@ -29,18 +36,24 @@ def bot_dir(tmp_path_factory) -> Path:
 class Terminal:
     """The program in a pseudo-terminal of 24 x 80 characters."""
 
-    opened: ClassVar[list[pexpect.spawn]] = []
+    opened: ClassVar[list[Terminal]] = []
+    address = ""  # of the warm interpreter
 
     def __init__(self, model_dir: Path, home: Path, *flags: str, color: bool = False):
         env = {"PATH": "/usr/bin:/bin", "HOME": str(home), "TERM": "xterm-256color", "PROMPT_TOOLKIT_NO_CPR": "1",
                "LANG": "C.UTF-8", "OMP_NUM_THREADS": "1", **({} if color else {"NO_COLOR": "1"})}  # fmt: skip
         command = ["inference.py", "--model_dir", str(model_dir), "--greedy", "--system", "Be brief.", *flags]
-        self.child = pexpect.spawn(sys.executable, command, cwd=str(ROOT), env=env, encoding="utf-8", timeout=HANG_S,
-                                   dimensions=(24, 80))  # fmt: skip
-        self.opened.append(self.child)
-        self.child.delaybeforesend = 0.02
+        self.screen, terminal = pty.openpty()
+        self.resize(24, 80)
+        self.program = warm_python.Command(self.address, command, (terminal, terminal, terminal), env)
+        os.close(terminal)
+        self.child = pexpect.fdpexpect.fdspawn(self.screen, encoding="utf-8", timeout=HANG_S)
+        self.opened.append(self)
         self.log = ""
         self.expect(PROMPT)
+
+    def resize(self, rows: int, columns: int) -> None:
+        fcntl.ioctl(self.screen, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
 
     def expect(self, pattern: str) -> str:
         """Wait for the pattern; returns what was shown up to its end, without the escape sequences."""
@@ -59,15 +72,19 @@ class Terminal:
         self.child.send(text)
         self.child.expect(pexpect.EOF)
         self.log += self.child.before
-        self.child.close()
-        assert self.child.exitstatus == status and "Traceback" not in self.log
+        assert self.program.wait() == status and "Traceback" not in self.log
+
+    def close(self) -> None:
+        os.close(self.screen)
+        self.program.send_signal(signal.SIGKILL)
 
 
 @pytest.fixture(autouse=True)
-def no_terminal_outlives_its_test():
+def no_terminal_outlives_its_test(warm):
+    Terminal.address = warm
     yield
     while Terminal.opened:
-        Terminal.opened.pop().close(force=True)
+        Terminal.opened.pop().close()
 
 
 def test_a_conversation_with_every_command(bot_dir, tmp_path):
@@ -109,7 +126,7 @@ def test_ctrl_c_and_ctrl_d(bot_dir, tmp_path):
     terminal = Terminal(endless(bot_dir, tmp_path), tmp_path, "--max_new_tokens", "450", "--dtype", "fp32")
     terminal.child.send("Repeat" + ENTER)
     terminal.expect("Assistant: ....................")  # the answer comes while it is made
-    terminal.child.sendintr()
+    terminal.child.send(CTRL_C)
     shown = terminal.expect(PROMPT)
     used = int(re.search(r"\[(\d+)/512", shown).group(1))
     assert "[stopped]" in shown and used < 470
@@ -136,7 +153,7 @@ def test_sixty_turns_pastes_long_messages_and_a_resized_window(bot_dir, tmp_path
     terminal.type("third")
     assert "user: first\nsecond\nthird\n" in terminal.type("/show")
     for turn in range(60):
-        terminal.child.setwinsize(10 + turn, 40 + 3 * turn)
+        terminal.resize(10 + turn, 40 + 3 * turn)
         terminal.expect(PROMPT)  # drawn again for the new size
         question = (
             "Hi",

@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from conftest import HANG_S, ROOT, call, mistake, read_jsonl, start_script, write_jsonl
+from conftest import HANG_S, ROOT, call, mistake, once_for_all_workers, read_jsonl, start_script, write_jsonl
 
 import inference
 
@@ -43,10 +43,11 @@ def row(*texts: str, system: str = "Be brief.") -> dict:
 
 
 def shared_bot(tmp_path_factory) -> Path:
-    """A GPT-2 of two layers that knows FACTS; made once for both test files of the chat."""
-    base = tmp_path_factory.getbasetemp() / "chatbot"
-    if (base / "bot" / "config.json").exists():
-        return base / "bot"
+    """A GPT-2 of two layers that knows FACTS, for both test files of the chat."""
+    return once_for_all_workers(tmp_path_factory, "chatbot", make_bot) / "bot"
+
+
+def make_bot(base: Path) -> None:
     import prep_data
 
     base.mkdir()
@@ -72,7 +73,7 @@ def shared_bot(tmp_path_factory) -> Path:
         optimizer.zero_grad()
     with torch.no_grad():
         assert (loss := model(input_ids=ids, labels=labels).loss) < 0.05, loss
-    return save_bot(model, tokenizer, base / "bot")
+    save_bot(model, tokenizer, base / "bot")
 
 
 def gpt2_config(tokenizer) -> transformers.GPT2Config:

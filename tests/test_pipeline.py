@@ -12,7 +12,6 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -47,15 +46,14 @@ def project(tmp_path) -> Path:
 
 
 @pytest.fixture
-def quick(project, tmp_path_factory) -> Iterator[Path]:
+def quick(project, warm) -> Path:
     """The same with a Python that is ready at once: ten starts of it take a minute on a slow machine."""
-    address, programs = tmp_path_factory.mktemp("warm") / "socket", project / ".venv" / "bin"
+    programs = project / ".venv" / "bin"
     programs.unlink()
     programs.mkdir()
-    (programs / "python").write_text(warm_python.client(str(address), {name: [] for name in SCRIPTS}))
+    (programs / "python").write_text(warm_python.client(warm, {name: [] for name in SCRIPTS}))
     (programs / "python").chmod(0o755)
-    with warm_python.served(address, dict(os.environ)):
-        yield project
+    return project
 
 
 def run_all(project: Path, *args: str, **kwargs) -> subprocess.CompletedProcess:

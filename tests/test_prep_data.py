@@ -417,8 +417,8 @@ def neutral(text: str) -> str:
 
 
 @settings(max_examples=2000, deadline=None)
-@given(turns=dialogs, system=st.one_of(st.just(""), content))
-def test_no_content_becomes_a_control_token(tokenizer, turns, system):
+@given(turns=dialogs, system=st.one_of(st.just(""), content), of_four=st.integers(0, 3))
+def test_no_content_becomes_a_control_token(tokenizer, turns, system, of_four):
     row, control = chat(*turns, system=system), tokenizer.convert_tokens_to_ids(CONTROL)
     ids, labels = prep_data_ids(tokenizer, row)
 
@@ -432,6 +432,8 @@ def test_no_content_becomes_a_control_token(tokenizer, turns, system):
     texts = [tokenizer.decode(piece) for piece in pieces]
     assert [text for text in texts if text] == [neutral(text) for text in contents]
 
+    if of_four:  # which takes five times as long as ours
+        return
     # the saved template says the same, in the words of another tool
     messages = [{"role": "system", "content": system}, *row["messages"]]
     theirs = tokenizer.apply_chat_template(messages, return_assistant_tokens_mask=True, return_dict=True)

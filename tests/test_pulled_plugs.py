@@ -179,12 +179,6 @@ HAPPENINGS = {
 }
 
 
-@pytest.fixture(scope="module")
-def warm(tmp_path_factory) -> Iterator[str]:
-    with warm_python.served(tmp_path_factory.mktemp("warm") / "socket", dict(os.environ)) as address:
-        yield address
-
-
 @pytest.fixture
 def disk(tmp_path) -> Iterator[tuple[Path, bool]]:
     """A folder, and whether it is a disk of its own that can be filled, for which one has to be root."""

@@ -457,7 +457,7 @@ INTERRUPTED = ["--dropout", 0.1, "--max_steps", 60, "--eval_every", 7, "--save_e
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_signal_saves_and_the_same_command_goes_on(chat_data, tmp_path, capsys, monkeypatch, number):
     folder = tmp_path / "run"
-    argv = small_run(chat_data, folder, *INTERRUPTED)
+    argv = small_run(chat_data, folder, *INTERRUPTED, "--max_steps", 15)
     steps = iter(range(1000))
     original = train.training_step
 
@@ -473,21 +473,21 @@ def test_a_signal_saves_and_the_same_command_goes_on(chat_data, tmp_path, capsys
     monkeypatch.setattr(train, "training_step", original)
     call(train.main, *argv)
     said = capsys.readouterr().out
-    assert "step-000010" in said and "done: 60 steps" in said
+    assert "step-000010" in said and "done: 15 steps" in said
     call(train.main, *argv)
-    assert "done: 60 steps" in capsys.readouterr().out, "a finished run only says so"
+    assert "done: 15 steps" in capsys.readouterr().out, "a finished run only says so"
 
 
 def test_a_damaged_snapshot_is_passed_over(chat_data, tmp_path, capsys):
-    argv = small_run(chat_data, tmp_path / "run", *INTERRUPTED)
+    argv = small_run(chat_data, tmp_path / "run", *INTERRUPTED, "--max_steps", 15)
     call(train.main, *argv)
-    reference = (tmp_path / "run" / "step-000060" / "model.safetensors").read_bytes()
+    reference = (tmp_path / "run" / "step-000015" / "model.safetensors").read_bytes()
     capsys.readouterr()
-    damaged = tmp_path / "run" / "step-000060" / "model.safetensors"
+    damaged = tmp_path / "run" / "step-000015" / "model.safetensors"
     damaged.write_bytes(reference[:-1] + bytes([reference[-1] ^ 1]))
     call(train.main, *argv)
     said = capsys.readouterr().out
-    assert "step-000060 is damaged" in said and "from " + str(tmp_path / "run" / "step-000055") in said
+    assert "step-000015 is damaged" in said and "from " + str(tmp_path / "run" / "step-000010") in said
     assert damaged.read_bytes() == reference
 
 

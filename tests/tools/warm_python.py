@@ -84,6 +84,9 @@ def run(connection: socket.socket) -> None:
     for target, descriptor in enumerate(descriptors):
         os.dup2(descriptor, target)
         os.close(descriptor)
+    # as a Python does that starts on them: a terminal's lines are not held back
+    sys.stdin, sys.stdout = open(0, closefd=False), open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", buffering=1, errors="backslashreplace", closefd=False)  # noqa: SIM115
     os.setsid()
     if os.isatty(0):
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
