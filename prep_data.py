@@ -968,8 +968,8 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
     return result
 
 
-def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
-    """manifest.json in the work folder. Returns every file there, the manifest last."""
+def write_manifest(plan: Plan, result: Result, card: str) -> None:
+    """manifest.json in the work folder, which lists every file there."""
     paths = [path for path in sorted(plan.workdir.rglob("*")) if path.is_file()]
     libraries = ("datasets", "tokenizers", "transformers")  # local files do without the first
     versions = {name: version(name) for name in libraries if sys.modules.get(name)}
@@ -990,25 +990,27 @@ def write_manifest(plan: Plan, result: Result, card: str) -> list[Path]:
     manifest = plan.workdir / "manifest.json"
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     manifest.write_text(text, "utf-8", "backslashreplace")  # a file name may hold bytes that are no UTF-8
-    return [*paths, manifest]
 
 
-def publish(plan: Plan, paths: list[Path]) -> None:
+def publish(plan: Plan) -> None:
     """Everything to its final place, the manifest last: its presence means that all the rest is there."""
-    for path in paths:
-        with open(path, "rb+") as file:
+    listed = json.loads((plan.workdir / "manifest.json").read_text(encoding="utf-8"))["sha256"]
+    names = [*listed, "manifest.json"]
+    left = [name for name in names if (plan.workdir / name).exists()]  # fewer where this was cut off before
+    for name in left:
+        with open(plan.workdir / name, "rb+") as file:
             os.fsync(file.fileno())  # without it a power cut may leave names of files whose content never arrived
     (plan.out / "manifest.json").unlink(missing_ok=True)
     (plan.out / "tokenizer").mkdir(exist_ok=True)
     # what this run has not written, or an older version, would be read beside the new ones
-    kept = {plan.out / path.relative_to(plan.workdir) for path in paths}
+    kept = {plan.out / name for name in names}
     old = [path for path in plan.out.iterdir() if path.name in (*OUTPUTS, STATE) or STORED.fullmatch(path.name)]
     old += [path for path in (plan.out / "tokenizer").iterdir() if TOKENIZER_FILE.fullmatch(path.name)]
     for path in old:
         if path not in kept:
             path.unlink()
-    for path in paths:
-        os.replace(path, plan.out / path.relative_to(plan.workdir))
+    for name in left:
+        os.replace(plan.workdir / name, plan.out / name)
     shutil.rmtree(plan.workdir)
 
 
@@ -1025,6 +1027,9 @@ def main(argv: list[str] | None = None) -> None:
     run = plan(args)
     with disk_mistakes(run.out):
         check_ours(run.out)
+    if not args.overwrite and is_left_to_publish(run):
+        with hold(run.out), disk_mistakes(run.out):
+            publish(run)
     if not args.overwrite and is_complete(run.out, run.recorded, run.inputs):
         print(f"{quoted(run.out)} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
         return
@@ -1037,9 +1042,9 @@ def main(argv: list[str] | None = None) -> None:
         result = stream(run, tokenizer)
         notes = read_how(run.all_sources) + result.tally.notes()
         card = data_card(result.stats, result.lengths, result.tally.dropped, args.seq_len, notes)
-        paths = write_manifest(run, result, card)
+        write_manifest(run, result, card)
         stack.pop_all()  # from here on the work folder stays until all of it is in place
-        publish(run, paths)
+        publish(run)
     first_row = show(result.example, result.tokenizer)
     print(card, "\nThe first training row, as the model sees it:", first_row, sep="\n")
     print(f"\nNext: {run.next_command}")
@@ -2764,6 +2769,18 @@ def give_up(workdir: Path) -> None:
     """Leaves of a run that was ended only what a later one can go on from."""
     if not (workdir / STATE).exists():
         shutil.rmtree(workdir, ignore_errors=True)
+
+
+def is_left_to_publish(plan: Plan) -> bool:
+    """Whether a run like this one was ended while its files went to their places: each is here or there, and whole."""
+    try:
+        record = json.loads((plan.workdir / "manifest.json").read_text(encoding="utf-8"))
+        places = {name: plan.workdir / name for name in record["sha256"]}
+        places = {name: path if path.exists() else plan.out / name for name, path in places.items()}
+        sizes = {name: path.stat().st_size for name, path in places.items()}
+        return sizes == record["bytes"] and (record["arguments"], record["inputs"]) == (plan.recorded, plan.inputs)
+    except (OSError, ValueError, KeyError, TypeError):  # none, or it is not written to its end
+        return False
 
 
 def link_or_copy(path: Path, new: Path) -> None:

@@ -233,6 +233,30 @@ def test_a_run_that_is_cut_off_goes_on_and_ends_alike(corpus, tmp_path, monkeypa
     assert corpus(tmp_path / "cut") == whole
 
 
+@pytest.mark.parametrize("n_moved", [0, 1, 9])
+def test_what_is_made_is_not_made_again_where_its_files_were_on_their_way(corpus, tmp_path, monkeypatch, n_moved):
+    whole, replace, moves = corpus(tmp_path / "whole"), os.replace, iter(range(1000))
+    corpus(tmp_path / "cut", "--max_tokens", 1000)  # an older one is there
+
+    def stopped(path, place):
+        if Path(path).name != f"{prep_data.STATE}.tmp" and next(moves) == n_moved:
+            raise Stopped
+        replace(path, place)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", stopped)
+        with pytest.raises(Stopped):
+            corpus(tmp_path / "cut")
+    assert not (tmp_path / "cut/manifest.json").exists()
+    if n_moved == 1:  # what is not whole is made again
+        newest = max((tmp_path / "cut/prep.tmp").glob("*.ids"))
+        newest.write_bytes(newest.read_bytes()[:-2])
+    else:
+        monkeypatch.setattr(prep_data, "stream", None)
+    assert corpus(tmp_path / "cut") == whole
+    assert not (tmp_path / "cut/prep.tmp").exists()
+
+
 def test_more_tokens_are_added_to_what_is_there(corpus, tmp_path, capsys):
     whole = corpus(tmp_path / "whole", "--max_tokens", 4000)
     corpus(tmp_path / "more", "--max_tokens", 2000)
