@@ -99,8 +99,8 @@ demo)
   step "prepare" python prep_data.py --dataset data/sample --out_dir data/demo --train_tokenizer 2048 --seq_len 256 \
     --system ""
   step "train" python train.py --data_dir data/demo --model_dir $model --cfg tiny --arch llama --n_layer 2 --n_embd 224 \
-    --seq_len 256 --batch_size 16 --grad_accum 1 --optim muon --lr 1.4e-2 --muon_lr 0.03 --epochs 3.75 \
-    --schedule linear --min_lr_ratio 0 --eval_every 130 --save_every 50
+    --seq_len 256 --batch_size 16 --grad_accum 1 --optim muon --lr 1.4e-2 --muon_lr 0.03 --epochs 3.5 \
+    --schedule linear --min_lr_ratio 0 --eval_every 160 --save_every 50
   trained $model
   # a fortieth of the training rows tells as much as all of them, in seconds
   if ! [ data/demo/known.jsonl -nt data/demo/train.jsonl ]; then
