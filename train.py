@@ -303,22 +303,11 @@ class NextTokenLoss(torch.nn.Module):
 
 
 def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
-    """AdamW, its 8-bit form, or Muon for the matrices with AdamW for the rest. Only matrices are decayed."""
+    """AdamW, its 8-bit form, or Muon for the matrices of the blocks with AdamW for the rest. Only matrices are decayed."""
     named = [(name, p) for name, p in model.named_parameters() if p.requires_grad]
-    embeddings = {id(p) for name, p in named if name.endswith(EMBEDDINGS)}
-    matrices = [p for _, p in named if p.ndim >= 2]
-    optimizers = []
-    if args.optim == "muon":
-        if args.precision == "fp16":  # whose loss scaler wants to see all gradients
-            fail("--optim muon works with --bf16 or --fp32; use --optim adamw")
-        is_gpt2 = model.config.model_type == "gpt2"
-        # (weight, is it transposed, how many matrices it joins): GPT-2 transposes its weights, and joins q, k and v
-        of_blocks = [
-            (p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named if p.ndim == 2 and id(p) not in embeddings
-        ]
-        iterate_in = torch.float32 if args.precision == "fp32" else torch.bfloat16
-        optimizers = [MatrixMuon(of_blocks, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)]
-        matrices = [p for p in matrices if id(p) in embeddings]
+    embeddings = [p for name, p in named if name.endswith(EMBEDDINGS)]
+    of_blocks = [(name, p) for name, p in named if p.ndim >= 2 and not name.endswith(EMBEDDINGS)]
+    matrices = embeddings if args.optim == "muon" else [p for _, p in named if p.ndim >= 2]
     # Decay pulls a matrix toward zero unless the data holds against it; vectors, biases and scales, would only shrink.
     groups = [
         {"params": matrices, "weight_decay": args.weight_decay},
@@ -328,21 +317,14 @@ def build_optimizers(model, args) -> list[torch.optim.Optimizer]:
     # the betas say how slowly these two run. 0.95, not Adam's 0.999: over some 20 steps, as the loss falls quickly.
     settings = {"lr": args.lr, "betas": (0.9, 0.95)}
     if args.optim == "adamw8bit":
-        import bitsandbytes as bnb
-
-        if matrices[0].device.type == "cpu" and tuple(map(int, bnb.__version__.split(".")[:2])) < (0, 50):
-            fail(f"--optim adamw8bit on a CPU needs bitsandbytes 0.50, here is {bnb.__version__}; use --optim adamw")
-        # 8-bit state of embeddings is unstable from scratch (Dettmers et al. 2022, arXiv:2110.02861)
-        manager = bnb.optim.GlobalOptimManager.get_instance()
-        for parameter in matrices:
-            if id(parameter) in embeddings:
-                manager.override_config(parameter, "optim_bits", 32)
-        manager.register_parameters(groups)  # below 0.50 an override counts only for what is registered after it
-        optimizers.append(bnb.optim.AdamW8bit(groups, **settings))
+        optimizers = [adamw_in_8_bits(groups, embeddings, settings)]
     else:
-        optimizers.append(torch.optim.AdamW(groups, fused=matrices[0].is_cuda, **settings))
-    for group in itertools.chain.from_iterable(optimizer.param_groups for optimizer in optimizers):
-        group["peak_lr"] = group["lr"]
+        optimizers = [torch.optim.AdamW(groups, fused=matrices[0].is_cuda, **settings)]
+    if args.optim == "muon":
+        optimizers = [muon_of_blocks(of_blocks, model.config.model_type == "gpt2", args), *optimizers]
+    for optimizer in optimizers:
+        for group in optimizer.param_groups:
+            group["peak_lr"] = group["lr"]
     return optimizers
 
 
@@ -1093,6 +1075,29 @@ def hold_fewer_activations(model, checkpointing: bool) -> None:
     for name, module in model.named_modules():
         if name.endswith(".mlp"):
             module.forward = partial(forward, module)
+
+
+def adamw_in_8_bits(groups: list[dict], embeddings: list, settings: dict):
+    """bitsandbytes' AdamW, whose moments take 2 bytes a weight instead of 8."""
+    import bitsandbytes as bnb
+
+    if embeddings[0].device.type == "cpu" and tuple(map(int, bnb.__version__.split(".")[:2])) < (0, 50):
+        fail(f"--optim adamw8bit on a CPU needs bitsandbytes 0.50, here is {bnb.__version__}; use --optim adamw")
+    # 8-bit state of embeddings is unstable from scratch (Dettmers et al. 2022, arXiv:2110.02861)
+    manager = bnb.optim.GlobalOptimManager.get_instance()
+    for parameter in embeddings:
+        manager.override_config(parameter, "optim_bits", 32)
+    manager.register_parameters(groups)  # below 0.50 an override counts only for what is registered after it
+    return bnb.optim.AdamW8bit(groups, **settings)
+
+
+def muon_of_blocks(named: list[tuple[str, torch.nn.Parameter]], is_gpt2: bool, args) -> MatrixMuon:
+    """Muon for the matrices of the blocks, in the precision of the run."""
+    if args.precision == "fp16":  # whose loss scaler wants to see all gradients
+        fail("--optim muon works with --bf16 or --fp32; use --optim adamw")
+    weights = [(p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named]
+    iterate_in = torch.float32 if args.precision == "fp32" else torch.bfloat16
+    return MatrixMuon(weights, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)
 
 
 class MatrixMuon(torch.optim.Optimizer):
