@@ -40,7 +40,9 @@ import math
 import platform
 import re
 import shlex
+import shutil
 import sys
+import sysconfig
 import tempfile
 import time
 import warnings
@@ -130,6 +132,9 @@ class Chatbot:
         self.device = device if device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
         if self.device == "cuda" and not torch.cuda.is_available():
             raise Mistake("--device cuda: torch finds no such device here; --device cpu computes without it")
+        if compile and (lacking := why_no_compile(self.device)):
+            say(f"--compile needs {lacking}: going on without")
+            compile = False
         self.load(dtype, quantize)
         self.check()
         with reading(Path(model_dir), "config.json", *WEIGHTS):
@@ -670,6 +675,20 @@ def choose_dtype(wanted: str, device: str, quantize: str | None) -> torch.dtype:
     else:
         unasked = torch.float32
     return DTYPES.get(wanted, unasked)
+
+
+def why_no_compile(device: str) -> str | None:
+    """What torch.compile lacks here to make code for the device, and the command that brings it, or None."""
+    on_gpu = device == "cuda"
+    if on_gpu and torch.cuda.get_device_capability() < (7, 0):
+        return "a GPU of compute capability 7.0 or more"
+    if on_gpu and not importlib.util.find_spec("triton"):
+        return "the package triton (pip install triton)"
+    chosen, usual = ("CC", ["gcc", "clang"]) if on_gpu else ("CXX", ["g++"])
+    if not any(map(shutil.which, [os.environ[chosen]] if chosen in os.environ else usual)):
+        return f"a {'C' if on_gpu else 'C++'} compiler (sudo apt install {usual[0]})"
+    headers = sysconfig.get_paths("posix_prefix")["include"]  # Debian's own scheme names another folder
+    return None if Path(headers, "Python.h").exists() else "the headers of Python (sudo apt install python3-dev)"
 
 
 class RoomyLayer(DynamicLayer):

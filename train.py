@@ -33,6 +33,7 @@ import ctypes
 import dataclasses
 import errno
 import hashlib
+import importlib.util
 import inspect
 import itertools
 import json
@@ -45,6 +46,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import sysconfig
 import threading
 import time
 from bisect import bisect_left, bisect_right
@@ -611,6 +613,9 @@ def set_up_machine(args) -> tuple[accelerate.Accelerator, float | None]:
         )  # a desktop and other programs hold some
         if args.vram_gb:  # of the current device: accelerate's has no number, which this refuses
             torch.cuda.set_per_process_memory_fraction(min(1.0, args.vram_gb / total))
+        if args.compile and (lacking := why_no_compile()):
+            say(f"--compile needs {lacking}: going on without")
+            args.compile = False
         return accelerator, min(args.vram_gb or total, free)
     keep_freed_memory()
     for flag in ("use_flash_attn", "compile"):  # --compile: documents are grouped by length, in shapes that differ
@@ -1098,6 +1103,18 @@ def muon_of_blocks(named: list[tuple[str, torch.nn.Parameter]], is_gpt2: bool, a
     weights = [(p, is_gpt2, 3 if "c_attn" in name else 1) for name, p in named]
     iterate_in = torch.float32 if args.precision == "fp32" else torch.bfloat16
     return MatrixMuon(weights, iterate_in, lr=args.muon_lr, weight_decay=args.weight_decay)
+
+
+def why_no_compile() -> str | None:
+    """What torch.compile lacks here to make kernels for a GPU, and the command that brings it, or None."""
+    if torch.cuda.get_device_capability() < (7, 0):
+        return "a GPU of compute capability 7.0 or more"
+    if not importlib.util.find_spec("triton"):
+        return "the package triton (pip install triton)"
+    if not any(map(shutil.which, [os.environ["CC"]] if "CC" in os.environ else ["gcc", "clang"])):
+        return "a C compiler (sudo apt install gcc)"
+    headers = sysconfig.get_paths("posix_prefix")["include"]  # Debian's own scheme names another folder
+    return None if Path(headers, "Python.h").exists() else "the headers of Python (sudo apt install python3-dev)"
 
 
 class MatrixMuon(torch.optim.Optimizer):

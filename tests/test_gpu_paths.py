@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import os
 import sys
+import sysconfig
 import types
 
 import accelerate
@@ -14,6 +16,7 @@ import torch
 import transformers
 from conftest import SMALL, call, run_script, settings, write_jsonl
 
+import inference
 import train
 
 
@@ -30,6 +33,40 @@ def test_compiling_is_for_training():
     assert not graphs
     loss_module.train()(**rows.micro_batch([0, 1], "cpu"))
     assert graphs
+
+
+@pytest.mark.parametrize("script", [train, inference])
+def test_compiling_needs_a_compiler(script, tmp_path, monkeypatch):
+    """Without any of these torch.compile would end in a traceback after minutes."""
+    arguments, packages = {train: (), inference: ("cuda",)}[script], {"triton"}
+    (tmp_path / "Python.h").touch()
+    compiler = tmp_path / "cc"
+    compiler.touch(0o755)
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (8, 9))
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: name in packages or None)
+    monkeypatch.setattr(sysconfig, "get_paths", lambda scheme: {"include": str(tmp_path)})
+    monkeypatch.setenv("CC", str(compiler))
+    assert script.why_no_compile(*arguments) is None
+    (tmp_path / "Python.h").unlink()
+    assert script.why_no_compile(*arguments) == "the headers of Python (sudo apt install python3-dev)"
+    monkeypatch.setenv("CC", str(tmp_path / "gone"))
+    assert script.why_no_compile(*arguments) == "a C compiler (sudo apt install gcc)"
+    monkeypatch.delenv("CC")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert script.why_no_compile(*arguments) == "a C compiler (sudo apt install gcc)"
+    compiler.rename(tmp_path / "clang")
+    assert "Python" in script.why_no_compile(*arguments)
+    packages.clear()
+    assert script.why_no_compile(*arguments) == "the package triton (pip install triton)"
+    monkeypatch.setattr(torch.cuda, "get_device_capability", lambda device=None: (6, 1))
+    assert script.why_no_compile(*arguments) == "a GPU of compute capability 7.0 or more"
+
+
+def test_the_chat_goes_on_without_a_compiler(chatbot, monkeypatch, capsys):
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    bot = inference.Chatbot(str(chatbot), "cpu", "fp32", None, compile=True)
+    assert bot.step is None
+    assert "--compile needs a C++ compiler (sudo apt install g++): going on without" in capsys.readouterr().err
 
 
 def choice(config=None, attn: str = "auto", flash_attn: bool = False):
@@ -144,9 +181,8 @@ prep_data.main(sys.argv[1:])
 
 def test_a_new_conversation_keeps_the_static_cache(chatbot, monkeypatch):
     """A new one would have the step compiled again."""
-    import inference
-
     monkeypatch.setattr(torch, "compile", lambda forward, **_: forward)
+    monkeypatch.setattr(inference, "why_no_compile", lambda device: None)
     bot = inference.Chatbot(str(chatbot), "cpu", "fp32", None, compile=True)
     settings = {"max_new_tokens": 8, "temperature": 0, "repetition_penalty": 1}
     prompts = [bot.ids("", [{"role": "user", "content": text}], add_generation_prompt=True) for text in ("Hi", "Kana?")]

@@ -182,6 +182,7 @@ def test_the_prompt_of_every_turn_of_the_bundled_conversations_begins_its_traini
 def test_cached_turns_equal_the_conversation_run_afresh(kind, bot_dir, llama_dir, monkeypatch, capsys):
     if kind == "static":  # --compile, with the compiler taken out: it takes a minute and is not ours to test
         monkeypatch.setattr(torch, "compile", lambda function, **_: function)
+        monkeypatch.setattr(inference, "why_no_compile", lambda device: None)
     bot = load(llama_dir if kind == "llama" else bot_dir, compile=kind == "static")
     fresh = load(bot.name)
     chat, words, rng = (

@@ -45,7 +45,7 @@ TRAINING = {
     "bf16": ("", ADA, None),
     "fp16": ("--fp16", ADA, None),
     "fp32": ("--fp32", ADA, None),
-    "Ampere": ("", AMPERE, None),
+    "Ampere": ("--compile", AMPERE, "no compiler"),
     "--vram_gb": ("--vram_gb 8", ADA, None),
     "Turing": ("", TURING, None),
     "Turing in fp32": ("--fp32", TURING, None),
@@ -269,6 +269,12 @@ def test_every_compiled_step_runs_a_graph(runs):
     assert set(end.graphs) == {1}, "captured while this step ran"
     assert [step["runs"] for step in end.steps] == [2, 2, 2], "one for each micro-batch"
     assert runs.losses("compiled") == pytest.approx(runs.losses("bf16"), abs=1e-4)
+
+
+def test_a_run_goes_on_without_a_compiler(runs):
+    end = trained(runs, "Ampere")
+    assert "--compile needs a C compiler (sudo apt install gcc): going on without" in end.out
+    assert not end.graphs
 
 
 def test_the_card_is_left_alone_when_asked_to(runs):

@@ -49,6 +49,8 @@ def run(case: dict, patch: pytest.MonkeyPatch) -> dict:
     patch.setattr(train, "draw_losses", lambda *args: None)  # the same on any device
     patch.setattr(torch.nn.Module, "compile", lambda module: compile_eagerly(module, graphs, steps))
     patch.setattr(torch, "compile", lambda function, mode=None: COMPILE(function, backend="eager"))
+    patch.setattr(train, "why_no_compile", lambda: None)  # a CPU build of torch brings no triton
+    patch.setattr(inference, "why_no_compile", lambda device: None)
     dtypes: list[str] = []  # of the models that inference.py has loaded
     patch.setattr(inference.Chatbot, "forget", and_note_dtype(inference.Chatbot.forget, dtypes))
     if case["plant"]:
@@ -151,10 +153,15 @@ def torch_2_8(patch) -> None:
     patch.setitem(sys.modules, "torch.nn.attention.varlen", None)
 
 
+def no_compiler(patch) -> None:
+    patch.setattr(train, "why_no_compile", lambda: "a C compiler (sudo apt install gcc)")
+
+
 in_forward = partial(short_of_memory, owner=train.NextTokenLoss, method="forward", when=lambda module: module.training)
 PLANTS = {
     "torch 2.10": torch_2_10,
     "torch 2.8": torch_2_8,
+    "no compiler": no_compiler,
     "nan": nan_in_the_loss,
     "forward": partial(in_forward, calls=(2,)),  # the first micro-batch of the step has left its gradients
     "every forward": partial(in_forward, calls=range(1, 100)),
