@@ -1117,6 +1117,16 @@ def why_no_compile() -> str | None:
     return None if Path(headers, "Python.h").exists() else "the headers of Python (sudo apt install python3-dev)"
 
 
+def compile_blocks(loss_module: NextTokenLoss) -> None:
+    """torch.compile for all but the head and the loss, once: how many documents a batch has is no constant of the graph."""
+    loss_module.model.base_model.compile()
+
+    def mark(module, args, batch) -> None:
+        torch._dynamo.maybe_mark_dynamic(batch["cu_seqlens"], 0)  # else the second batch has it compiled anew
+
+    loss_module.register_forward_pre_hook(mark, with_kwargs=True)
+
+
 class MatrixMuon(torch.optim.Optimizer):
     """Muon (Jordan et al. 2024) over a model's hidden matrices, each in (out, in) order and by itself.
 
@@ -1419,23 +1429,28 @@ def dry_run(accelerator, loss_module, rows: Rows, args, vram_gb: float | None, m
 
 
 def measure_step(accelerator, loss_module, rows, rows_per_step: int, args) -> float | None:
-    """Seconds of a training step, or None where it runs out of memory: the median of three after one to warm up, of fewer
-    where they are long. The weights are of no use afterwards.
+    """Seconds of a training step, compiled if the run will be, or None where it runs out of memory: the median of three, of
+    fewer where they are long. The weights are of no use afterwards.
     """
     optimizers = build_optimizers(loss_module.model, args)
-    loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
-    seconds = []
-    for step in range(4):
+    wrapped, *optimizers = accelerator.prepare(loss_module, *optimizers)
+    if args.compile:
+        compile_blocks(loss_module)
+    seconds, n_warm_up = [], 2 if args.compile else 1  # a second one, should anything be compiled anew
+    for step in range(n_warm_up + 3):
         began = time.perf_counter()
         step_rows = rows.of_step(step, rows_per_step, args.seed)
         try:
-            training_step(accelerator, loss_module, optimizers, rows, step_rows, 1e-3, args, args.batch_size)
+            training_step(accelerator, wrapped, optimizers, rows, step_rows, 1e-3, args, args.batch_size)
         except torch.OutOfMemoryError:
-            return None
-        seconds.append(time.perf_counter() - began)
-        if step and sum(seconds) > LONG_ENOUGH_S:
+            seconds.clear()
             break
-    return statistics.median(seconds[1:])
+        seconds.append(time.perf_counter() - began)
+        if step >= n_warm_up and sum(seconds[n_warm_up - 1 :]) > LONG_ENOUGH_S:  # to compile may take longer than that
+            break
+    if args.compile:
+        torch.compiler.reset()
+    return statistics.median(seconds[n_warm_up:]) if seconds else None
 
 
 def matmul_peak(device, dtype: torch.dtype, size: int | None = None, seconds: float = 0.3) -> float:
@@ -1553,12 +1568,8 @@ def measure_speed(args, accelerator, tokenizer, rows: Rows, vram_gb: float | Non
     few = {"grad_accum": max(1, min(flags["grad_accum"], n_rows // flags["batch_size"]))}
     trial = argparse.Namespace(**{**vars(args), **flags, **few})
     loss_module, *_ = set_up_model(trial, accelerator, tokenizer, rows, vram_gb)
-    if trial.compile:
-        loss_module.model.base_model.compile()
     rows_per_step, flops = trial.batch_size * trial.grad_accum, flops_per_token(loss_module.model, rows)
     seconds = measure_step(accelerator, loss_module, rows, rows_per_step, trial)
-    if trial.compile:
-        torch.compiler.reset()
     del loss_module
     accelerator.free_memory()  # of accelerate's own references
     gc.collect()  # a model holds itself; its memory is wanted by the next
@@ -2052,7 +2063,7 @@ def begin_or_resume(args, accelerator, loss_module, tokenizer, run: dict, n_para
             load_weights(model, snapshot)
         weights = None if snapshot else model_state(model)  # whole; FSDP is about to cut it up
         optimizers = build_optimizers(model, args)
-        loss_module, *optimizers = accelerator.prepare(loss_module, *optimizers)
+        wrapped, *optimizers = accelerator.prepare(loss_module, *optimizers)
         if snapshot:
             load_trainer_state(accelerator, optimizers, saved, snapshot)
             say(f"resume     from {snapshot}")
@@ -2071,8 +2082,8 @@ def begin_or_resume(args, accelerator, loss_module, tokenizer, run: dict, n_para
                     stack.enter_context(hold(model_dir))  # the same lock, under the name that the folder has now
         accelerator.wait_for_everyone()
         if args.compile:
-            model.base_model.compile()
-        return stack.pop_all(), progress, loss_module, optimizers
+            compile_blocks(loss_module)
+        return stack.pop_all(), progress, wrapped, optimizers
 
 
 def go_back(args, model_dir: Path, progress: Progress, first_metrics: dict) -> None:

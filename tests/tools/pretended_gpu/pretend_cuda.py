@@ -109,6 +109,9 @@ class Tensor(torch.Tensor):
     def __repr__(self):
         return f"cuda:{self.elem!r}"
 
+    def __coerce_same_metadata_as_tangent__(self, expected_meta, expected_type=None):
+        return self  # torch.compile, which has taken it for a plain tensor, asks for one in the backward pass
+
     def __getitem__(self, index):
         return super().__getitem__(on_device(index))
 
