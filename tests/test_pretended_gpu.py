@@ -74,7 +74,7 @@ TRAINING = {
     "NaN, fp16": ("--fp16 --max_steps 4", ADA, "nan"),
     "dry run": ("--dry_run", ADA, None),
     "dry run, short": ("--dry_run", ADA, "forward"),
-    "hours": ("--cfg auto --max_hours 1 --seq_len 64 --compile --dry_run", ADA, None),
+    "hours": ("--cfg auto --max_hours 0.01 --seq_len 64 --compile --dry_run", ADA, None),
     "card, then CPU": ("--fp32 --max_steps 2", ADA, None),
     "CPU, then card": ("--fp32 --max_steps 4", ADA, None),
     "bf16, then fp16: first": ("--max_steps 2", ADA, None),
@@ -88,7 +88,8 @@ ON_CPU = {  # name: flags, of the runs that those are held against
     "no packing, on the CPU": "--no_packing",
     "CPU alone": "--max_steps 4",
 }
-SHORT = "--max_new_tokens 16"  # so that both questions are in the context of 64 tokens
+SAMPLING = ("bf16", "fp16", "fp32", "Turing", "llama", "llama in fp16", "compiled")  # where samples are drawn besides
+SHORT = "--max_new_tokens 8"  # so that both questions are in the context of 64 tokens
 # name: (flags, capability), of questions on standard input to a trained chatbot on the card
 ASKING = {
     "greedy": (f"{SHORT} --greedy --dtype fp32", ADA),
@@ -97,7 +98,7 @@ ASKING = {
     "on Turing": (f"{SHORT} --greedy", TURING),
     "compiled chat": (f"{SHORT} --greedy --dtype fp32 --compile", ADA),
     "prompt": (f"{SHORT} --prompt Hello --greedy --dtype fp32", ADA),
-    "score sheet": ("--prompts_file {rows} --out {out} --dtype fp32", ADA),
+    "score sheet": (f"--prompts_file {{rows}} --out {{out}} {SHORT} --dtype fp32", ADA),
 }
 QUESTIONS = "What is the capital of Kana?\nHow many letters has it?\n"
 
@@ -153,7 +154,8 @@ class Runs:
         cases += [("inference", name, self.asking(name, flags), sm, None) for name, (flags, sm) in ASKING.items()]
         keys = ("script", "name", "argv", "capability", "plant")
         asked, answered = self.folder / "cases.json", self.folder / "ends.jsonl"
-        asked.write_text(json.dumps([{**dict(zip(keys, case)), "stdin": QUESTIONS} for case in cases]))
+        given = [{**dict(zip(keys, case)), "stdin": QUESTIONS, "samples": case[1] in SAMPLING} for case in cases]
+        asked.write_text(json.dumps(given))
         with answered.open("w") as answers, (self.folder / "said.txt").open("w") as said:
             process = start_script(PROGRAM, asked, stdout=answers, stderr=said)
             try:

@@ -30,10 +30,11 @@ from types import SimpleNamespace
 def load_guard() -> None:
     """Compile guard.cpp, once for each torch, and load it."""
     assert "torch" not in sys.modules, "import pretend_cuda before torch"
-    root = Path(importlib.util.find_spec("torch").origin).parent
+    root = Path(importlib.util.find_spec("torch").origin).resolve().parent
     source = Path(__file__).with_name("guard.cpp")
-    newest = max((root / "version.py").stat().st_mtime_ns, source.stat().st_mtime_ns)
-    library = Path(tempfile.gettempdir()) / f"pretended-cuda-{os.getuid()}-{zlib.crc32(bytes(root))}-{newest}.so"
+    made_of = zlib.crc32(source.read_bytes(), zlib.crc32(bytes(root)))
+    age = (root / "version.py").stat().st_mtime_ns
+    library = Path(tempfile.gettempdir()) / f"pretended-cuda-{os.getuid()}-{made_of}-{age}.so"
     if not library.exists() or library.stat().st_uid != os.getuid():
         with tempfile.TemporaryDirectory(dir=library.parent) as folder:  # a name that nobody else has
             compiled = Path(folder) / "guard.so"
@@ -50,7 +51,6 @@ import torch  # noqa: E402 - after the guard
 import torch._dynamo  # noqa: E402 - these two ask for devices while they load: before the card appears
 import torch._inductor.utils  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
-from torch.utils._pytree import tree_leaves, tree_map  # noqa: E402
 
 DEVICE = torch.device("cuda", 0)
 
@@ -152,7 +152,7 @@ class PretendMode(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
-        ours = is_cuda(kwargs.get("device")) or any(isinstance(x, Tensor) for x in tree_leaves((args, kwargs)))
+        ours = is_cuda(kwargs.get("device")) or any(isinstance(x, Tensor) for x in leaves(args, kwargs))
         return dispatch(func, args, kwargs) if ours else func(*args, **kwargs)
 
 
@@ -160,19 +160,34 @@ def is_cuda(device) -> bool:
     return device is not None and torch.device(device).type == "cuda"
 
 
+def leaves(args, kwargs) -> list:
+    """All arguments of an operation, those in lists one by one; torch's own way, for any tree, takes longer than the operation."""
+    found = []
+    for x in (*args, *kwargs.values()):
+        found.extend(x) if isinstance(x, (tuple, list)) else found.append(x)
+    return found
+
+
+def each(act, x):
+    """act(x), or of all that is in it."""
+    return type(x)(map(act, x)) if type(x) in (tuple, list) else act(x)
+
+
 def unwrap(x):
     return x.elem if isinstance(x, Tensor) else x
 
 
 @cache
-def is_composite(func) -> bool:
-    return torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+def about(func) -> tuple[str, bool, bool]:
+    """(name, is it made of other operations, does it draw random numbers) of an operation."""
+    is_composite = torch._C._dispatch_has_kernel_for_dispatch_key(func.name(), "CompositeImplicitAutograd")
+    return str(func), is_composite, torch.Tag.nondeterministic_seeded in func.tags
 
 
 def dispatch(func, args, kwargs):
     """Do on the CPU what the card is asked for, if it would do it, and say that the result is on the card."""
-    name = str(func)
-    if is_composite(func):
+    name, is_composite, is_random = about(func)
+    if is_composite:
         with PretendMode():
             return func.decompose(*args, **kwargs)
     CARD.n_operations += 1
@@ -182,7 +197,7 @@ def dispatch(func, args, kwargs):
         return varlen(func, args, kwargs)
     if name in ("aten._to_copy.default", "aten.copy_.default"):
         return copied(func, args, kwargs)
-    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, torch.Tensor)]
+    tensors = [x for x in leaves(args, kwargs) if isinstance(x, torch.Tensor)]
     ours = [x for x in tensors if isinstance(x, Tensor)]
     note_waits(name, args, tensors, ours)
     target = kwargs.get("device")
@@ -190,8 +205,8 @@ def dispatch(func, args, kwargs):
     if is_cuda(target):
         kwargs = {**kwargs, "device": torch.device("cpu")}
         kwargs.pop("pin_memory", None)
-    run = with_own_generator if on_card and torch.Tag.nondeterministic_seeded in func.tags else lambda act: act()
-    result = run(lambda: func(*tree_map(unwrap, args), **tree_map(unwrap, kwargs)))
+    args, kwargs = [each(unwrap, x) for x in args], {key: each(unwrap, x) for key, x in kwargs.items()}
+    result = with_own_generator(func, args, kwargs) if on_card and is_random else func(*args, **kwargs)
     known = {id(x.elem): x for x in ours}  # what an operation in place returns is what it got
 
     def wrap(x):
@@ -202,7 +217,7 @@ def dispatch(func, args, kwargs):
         CARD.allocate()
         return Tensor(x)
 
-    return tree_map(wrap, result) if on_card else result
+    return each(wrap, result) if on_card else result
 
 
 def note_waits(name: str, args, tensors, ours) -> None:
@@ -248,12 +263,12 @@ def copied(func, args, kwargs):
     return Tensor(result) if to_card else result
 
 
-def with_own_generator(act):
+def with_own_generator(func, args, kwargs):
     """The card's random numbers come from the card's generator: what restores the CPU's alone is found out."""
     before = torch.get_rng_state()
     torch.set_rng_state(CARD.generator_state)
     try:
-        return act()
+        return func(*args, **kwargs)
     finally:
         CARD.generator_state = torch.get_rng_state()
         torch.set_rng_state(before)

@@ -1,6 +1,6 @@
 """Run train.py and inference.py on a pretended card, many times in one process: imports take longer than a case.
 
-    python run_cases.py cases.json   # [{"name", "script", "argv", "capability", "plant", "stdin"}, ...]
+    python run_cases.py cases.json   # [{"name", "script", "argv", "capability", "plant", "stdin", "samples"}, ...]
 
 Answers with one line of JSON for each case, as soon as it has ended: see `run`.
 """
@@ -46,13 +46,15 @@ def run(case: dict, patch: pytest.MonkeyPatch) -> dict:
     graphs: list[int] = []  # of the graphs compiled: how many steps had begun
     patch.setattr(train, "training_step", partial(watched_step, train.training_step, steps))
     patch.setattr(train, "matmul_peak", partial(train.matmul_peak, size=64, seconds=0))  # 8192 is much for a CPU
-    patch.setattr(train, "sample_answers", partial(short_samples, train.sample_answers))
+    samples = partial(short_samples, train.sample_answers) if case["samples"] else lambda *args: []
+    patch.setattr(train, "sample_answers", samples)
     patch.setattr(train, "draw_losses", lambda *args: None)  # the same on any device
     to = "eager" if "--dry_run" in case["argv"] else "aot_eager"
     patch.setattr(torch.nn.Module, "compile", lambda module: compile_eagerly(module, graphs, steps, to))
     patch.setattr(torch, "compile", lambda function, mode=None: COMPILE(function, backend="eager"))
     patch.setattr(train, "why_no_compile", lambda: None)  # a CPU build of torch brings no triton
     patch.setattr(inference, "why_no_compile", lambda device: None)
+    patch.setattr(inference, "BOOTSTRAP_SAMPLES", 2)  # nobody looks at the intervals
     dtypes: list[str] = []  # of the models that inference.py has loaded
     patch.setattr(inference.Chatbot, "forget", and_note_dtype(inference.Chatbot.forget, dtypes))
     if case["plant"]:
