@@ -79,7 +79,8 @@ def readme_command(bench: Bench, steps: float) -> tuple[bool, str]:
     first = next(row["val_loss"] for row in run.rows if "val_loss" in row)
     done = max(row["step"] for row in run.rows if "step" in row)
     even = float(run.said(r"ln\(vocabulary\) ([\d.]+)"))
-    holds = done == steps and all(map(math.isfinite, losses)) and abs(first - even) < 0.5
+    # the drawn weights prefer some tokens: on made-up rows of ten letters 355 M parameters began 0.18 above, 124 M 0.40
+    holds = done == steps and all(map(math.isfinite, losses)) and abs(first - even) < 1
     seen = f"{done} steps, validation loss {first:.2f} untrained where ln(vocabulary) is {even:.2f}, {run.speed()}"
     path = run.said(ATTENTION)  # sdpa with a mask instead of a kernel would be slow without a word
     return holds and (path == "attention documents by bounds" or not bench.card.get("kernel")), f"{seen}, {path}"
@@ -134,7 +135,8 @@ def mfu(bench: Bench, goal: float, compiled: bool) -> tuple[bool, str]:
     bench.needs_gib(14)
     bench.needs_compiler(compiled)
     name = "mfu-compiled" if compiled else "mfu-eager"
-    run = bench.train(name, LARGE + "--max_steps 15" + (" --compile" if compiled else ""), measure="time")
+    flags = LARGE + "--max_steps 15" + (" --compile" if compiled else "")
+    run = bench.train(name, flags, miniature="--max_steps 6", measure="time")
     gave_up = "; dynamo gave up (recompile_limit)" if "recompile_limit" in run.text else ""
     peak, goal_said = float(run.said(r"share of ([.0-9]+) TFLOP/s")), f"the goal is {goal:.0%}"
     if peak > FAST:
@@ -319,7 +321,7 @@ LOSSES = "each loss within {:g} of the other's"
 FALLS = "the loss falls in 10 steps"
 SCORED = "16 answers, a loss within {:g} of the validation loss"
 CLAIMS = [  # in the order of their worth
-    Claim("the README's command", "{:g} steps, finite; untrained within 0.5 of ln(vocabulary)", readme_command, 20, 20),
+    Claim("the README's command", "{:g} steps, finite; untrained within 1 of ln(vocabulary)", readme_command, 20, 20),
     Claim("kernel against mathematics", "forward and gradients within {:g} of the largest", kernel, 2e-2, 1e-5),
     Claim("refusals of the kernel", "each refused, or right to {:g}", refusals, 2e-2, 1e-5),
     Claim("MFU, eager", "at least {:.0%} of the measured matrix speed", partial(mfu, compiled=False), 0.65, 0),
@@ -592,13 +594,14 @@ class Bench:
         start = self.log.stat().st_size if self.log.exists() else 0
         seconds, result = patience or self.patience(), self.log.with_suffix(".json")
         process = processes().Process(target=in_process, args=(function, arguments, str(self.log), str(result)))
-        process.start()
         try:
+            process.start()
             process.join(seconds)
             in_time = not process.is_alive()
         finally:  # whatever ends this ends that, which would hold the card
-            process.kill()
-            process.join()
+            if process.pid:
+                process.kill()
+                process.join()
         if not in_time:
             self.too_long(seconds)
         found = json.loads(result.read_text()) if result.exists() else {}
