@@ -10,6 +10,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,6 +82,13 @@ def run_script(*command, **kwargs) -> subprocess.CompletedProcess:
 def start_script(*command, **kwargs) -> subprocess.Popen:
     kwargs = {"cwd": ROOT, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **kwargs}
     return subprocess.Popen([sys.executable, *map(str, command)], **kwargs)
+
+
+def wait_until_it_loads(process: subprocess.Popen) -> None:
+    """Until a script has got as far as its libraries: NumPy is among the first of them."""
+    maps = Path(f"/proc/{process.pid}/maps")
+    while process.poll() is None and "numpy" not in maps.read_text():
+        time.sleep(0.01)
 
 
 def small_run(data_dir: Path, model_dir: Path, *flags) -> list:

@@ -24,7 +24,7 @@ import pytest
 import safetensors.torch
 import torch
 import transformers
-from conftest import HANG_S, ROOT, call, mistake, read_jsonl, start_script, write_jsonl
+from conftest import HANG_S, ROOT, call, mistake, read_jsonl, start_script, wait_until_it_loads, write_jsonl
 
 import inference
 
@@ -468,7 +468,7 @@ def test_no_code_of_a_folder_runs_and_nobody_is_asked(stranger, tmp_path):
 
 def test_ctrl_c_while_it_loads_ends_without_a_word(tiny):
     process = start_script("inference.py", "--model_dir", tiny, stdin=-1)
-    time.sleep(1)
+    wait_until_it_loads(process)
     process.send_signal(signal.SIGINT)
     assert (process.wait(HANG_S), process.communicate()[1]) == (130, "")
 
