@@ -110,14 +110,17 @@ class Documents:
     def __init__(self, shards, seq_len: int, learn_all: bool = False):
         self.shards, self.learn_all, self.counts = shards, learn_all, defaultdict(int)
         parts = [cut_documents(*shard[1:], seq_len, learn_all, self.counts) for shard in shards]
-        self.first_of_shard = np.cumsum([0] + [len(starts) for starts, *_ in parts]).tolist()
-        # (documents,): places in their shard, tokens, learned tokens; the last two 0, and in no row, where nothing is learned
-        self.starts, self.lengths, self.n_learned = map(np.concatenate, zip(*parts))
+        self.starts, lengths, n_learned = zip(*parts)  # the places of the documents in each shard
+        self.first_of_shard = np.cumsum([0, *map(len, lengths)]).tolist()
+        # (documents,): tokens and learned tokens, both 0, and in no row, where nothing is learned
+        self.lengths, self.n_learned = np.concatenate(lengths), np.concatenate(n_learned)
 
     def __getitem__(self, document: int) -> tuple[np.ndarray, np.ndarray]:
         """`(input_ids, learned)`, integers and bool of shape (L,). The first token is never learned: nothing of it precedes."""
-        ids, _, spans = self.shards[bisect_right(self.first_of_shard, document) - 1]
-        start, length = int(self.starts[document]), int(self.lengths[document])
+        shard = bisect_right(self.first_of_shard, document) - 1
+        ids, _, spans = self.shards[shard]
+        start = int(self.starts[shard][document - self.first_of_shard[shard]])
+        length = int(self.lengths[document])
         learned = np.full(length, self.learn_all or spans is None)
         if spans is not None:
             # by bisect: NumPy's own search would first convert the whole file
@@ -677,9 +680,9 @@ def map_store(data_dir: Path, part: str, manifest: dict, changed: list[str]) -> 
         names = {kind: name.format(number=number) for kind, name in files.items()}
         listed = {kind: name for kind, name in names.items() if name in manifest["sha256"]}
         changed += [name for name in listed.values() if not is_as_written(data_dir, manifest, name)]
-        maps = {kind: np.memmap(data_dir / name, known[kind], "r").view(np.ndarray) for kind, name in listed.items()}
-        spans = maps["learned"].reshape(-1, 2) if "learned" in maps else None
-        shards.append((maps["ids"], maps["bounds"], spans))
+        maps = {kind: np.memmap(data_dir / name, known[kind], "r") for kind, name in listed.items()}
+        spans = maps["learned"].view(np.ndarray).reshape(-1, 2) if "learned" in maps else None
+        shards.append((maps["ids"].view(np.ndarray), maps["bounds"], spans))
     digests = [digest for name, digest in sorted(manifest["sha256"].items()) if name.startswith(f"{part}_tokens.")]
     return shards, known["jsonl"] or hashlib.sha256("".join(digests).encode()).hexdigest()
 
@@ -731,6 +734,9 @@ def cut_documents(bounds, spans, seq_len: int, learn_all: bool, counts: dict[str
     Plain text, of which every token is learned, is split. A conversation is cut after its last answer that fits, or left
     out, which is counted in `counts`. Where nothing is learned, the length is 0.
     """
+    given = bounds
+    if isinstance(bounds, np.memmap):  # read, since all of it is looked at: what is touched of a map stays in memory
+        bounds = np.fromfile(bounds.filename, bounds.dtype)
     bounds = bounds.astype(np.int64)  # what the files hold is unsigned, and is subtracted here
     begins, ends = np.stack([bounds[:-1], bounds[1:]]) if spans is None else spans.T.astype(np.int64)
     in_spans = np.append(0, np.cumsum(ends - begins))
@@ -754,15 +760,31 @@ def cut_documents(bounds, spans, seq_len: int, learn_all: bool, counts: dict[str
     n_learned = lengths - 1 if learn_all else learned_before(starts + lengths) - learned_before(starts + 1)
     lengths[n_learned <= 0] = 0
     small = np.min_scalar_type(seq_len)
-    return starts.astype(np.uint32), lengths.astype(small), np.maximum(0, n_learned).astype(small)
+    starts = given if (n_pieces == 1).all() else starts.astype(np.uint32)  # where none is split, they are there already
+    return starts, lengths.astype(small), np.maximum(0, n_learned).astype(small)
+
+
+PACKED_AT_ONCE = 2**20  # documents: beyond so many, more of them make no row fuller, and sorting all takes gigabytes
 
 
 def pack(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
-    """Rows of documents, each row's lengths summing to at most `capacity`: the longest documents first, each into the
-    fullest row that has room for it (best-fit-decreasing bin packing). A document of length 0 comes into no row.
+    """Rows of documents, each row's lengths summing to at most `capacity`: `best_fit` of PACKED_AT_ONCE documents at a
+    time. A document of length 0 comes into no row.
 
     Returns `(documents, bounds)`: row r holds the documents numbered documents[bounds[r] : bounds[r + 1]].
     """
+    placed, bounds, done = np.empty(np.count_nonzero(lengths), np.uint32), [np.zeros(1, np.uint32)], 0
+    for first in range(0, len(lengths), PACKED_AT_ONCE):
+        some, their_bounds = best_fit(lengths[first : first + PACKED_AT_ONCE], capacity)
+        placed[done : done + len(some)] = some + first
+        bounds.append(their_bounds[1:] + done)
+        done += len(some)
+    return placed, np.concatenate(bounds)
+
+
+def best_fit(lengths: np.ndarray, capacity: int) -> tuple[np.ndarray, np.ndarray]:
+    """What `pack` returns: the longest documents first, each into the fullest row that has room for it
+    (best-fit-decreasing bin packing)."""
     order = np.argsort(capacity - lengths, kind="stable")[: np.count_nonzero(lengths)].astype(np.uint32)
     row_of, n_rows, done = np.empty_like(order), 0, 0  # the row of each document in that order
     open_rows: dict[int, np.ndarray] = {}  # by free tokens; of several rows the one that was filled last comes first

@@ -218,11 +218,13 @@ def test_isolation_check_refuses_attention_that_leaks(chat_data, tmp_path, capsy
     assert "see one another" in mistake(capsys, train.main, argv)
 
 
-def test_packing_fills_rows_and_loses_nothing():
-    lengths = np.random.default_rng(0).integers(1, 33, size=500).tolist()
+@pytest.mark.parametrize("at_once", [2**20, 180])  # of which the last is not full
+def test_packing_fills_rows_and_loses_nothing(at_once, monkeypatch):
+    monkeypatch.setattr(train, "PACKED_AT_ONCE", at_once)
+    lengths = np.random.default_rng(0).integers(0, 33, size=500).tolist()
     documents, bounds = train.pack(np.array(lengths), 64)
     rows = [documents[start:end].tolist() for start, end in zip(bounds, bounds[1:])]
-    assert sorted(i for row in rows for i in row) == list(range(500))
+    assert sorted(i for row in rows for i in row) == [i for i, length in enumerate(lengths) if length]
     assert max(sum(lengths[i] for i in row) for row in rows) <= 64
     assert len(rows) <= 1.02 * sum(lengths) / 64
 
