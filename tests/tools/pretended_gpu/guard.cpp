@@ -1,10 +1,11 @@
-// Registers a CUDA device that does nothing, so that a CPU build of torch takes tensors that say they are on cuda:0
-// through its autograd engine, its optimizers and torch.accelerator. What computes is in pretend_cuda.py.
+// Registers a CUDA device that does nothing, so that torch takes tensors that say they are on cuda:0 through its autograd
+// engine, its optimizers and torch.accelerator. What computes is in pretend_cuda.py. A CUDA build of torch, which
+// registers a device of its own, is pretended to as well: the hooks are preferred to its own, the guard comes after its own.
 #include <ATen/detail/CUDAHooksInterface.h>
 #include <c10/core/impl/FakeGuardImpl.h>
 
-namespace c10::impl {
-C10_REGISTER_GUARD_IMPL(CUDA, FakeGuardImpl<DeviceType::CUDA>);
+extern "C" void register_guard() {
+  c10::impl::DeviceGuardImplRegistrar(c10::DeviceType::CUDA, new c10::impl::FakeGuardImpl<c10::DeviceType::CUDA>());
 }
 
 namespace at {  // the registry wants the class in this namespace
@@ -23,8 +24,10 @@ struct PretendedHooks : CUDAHooksInterface {  // no `override`: not every versio
   DeviceIndex exchangeDevice(DeviceIndex) const { return 0; }
   DeviceIndex maybeExchangeDevice(DeviceIndex) const { return 0; }
   void setCurrentDevice(DeviceIndex) const {}
+  long versionCuDNN() const { return 0; }
+  long versionRuntimeCuDNN() const { return 0; }
 };
 
-C10_REGISTER_TYPED_CLASS(CUDAHooksRegistry, "CUDAHooks", PretendedHooks);
+C10_REGISTER_TYPED_CLASS_WITH_PRIORITY(CUDAHooksRegistry, "CUDAHooks", c10::REGISTRY_PREFERRED, PretendedHooks);
 
 }  // namespace at

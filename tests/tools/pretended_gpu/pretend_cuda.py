@@ -13,6 +13,7 @@ It has a random generator of its own. No kernel of CUDA runs: speed, memory and 
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import ctypes
 import importlib.util
@@ -27,7 +28,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 
-def load_guard() -> None:
+def load_guard() -> ctypes.CDLL:
     """Compile guard.cpp, once for each torch, and load it."""
     assert "torch" not in sys.modules, "import pretend_cuda before torch"
     root = Path(importlib.util.find_spec("torch").origin).resolve().parent
@@ -42,12 +43,15 @@ def load_guard() -> None:
             command += [f"-I{root}/include", str(source), f"-L{root}/lib", "-lc10", "-ltorch_cpu"]
             subprocess.run([*command, f"-Wl,-rpath,{root}/lib", "-o", str(compiled)], check=True)
             os.replace(compiled, library)
-    ctypes.CDLL(str(library))
+    return ctypes.CDLL(str(library))
 
 
-load_guard()
+guard = load_guard()
 
-import torch  # noqa: E402 - after the guard
+import torch  # noqa: E402 - after the hooks
+
+guard.register_guard()
+
 import torch._dynamo  # noqa: E402 - these two ask for devices while they load: before the card appears
 import torch._inductor.utils  # noqa: E402
 from torch.utils._python_dispatch import TorchDispatchMode  # noqa: E402
@@ -370,6 +374,7 @@ def install(capability: tuple[int, int] | None = None, gib: float | None = None)
     cuda._initialized = True  # checkpointing asks this before it keeps the state of the card's generator
     cuda.device_count = lambda: 1
     cuda.current_device = lambda: 0
+    cuda.is_current_stream_capturing = lambda: False
     cuda._lazy_init = cuda.memory._lazy_init = lambda: None
     cuda._get_device_properties = lambda index: CARD.properties
     cuda.synchronize = lambda device=None: CARD.waits.append("synchronize")
@@ -391,12 +396,17 @@ def install(capability: tuple[int, int] | None = None, gib: float | None = None)
         if getattr(module, "__name__", "").startswith("torch") and hasattr(module, "amp_definitely_not_available"):
             module.amp_definitely_not_available = lambda: False
     torch.Tensor.pin_memory, torch.Tensor.is_pinned = pin_memory, is_pinned
+    for kernel in ("flash", "mem_efficient", "cudnn"):  # a CUDA build would ask the driver whether it can run them
+        getattr(torch.backends.cuda, f"enable_{kernel}_sdp")(False)
 
     def tensor(data, *, device=None, **kwargs):  # makes it on the CPU and moves it, below what a mode sees
         made = make_tensor(data, **kwargs)
         return made.to(device) if is_cuda(device) else made
 
     torch.tensor = tensor
+    if torch.__version__ < "2.13":  # it cannot slice there what was made outside of inference mode
+        torch.inference_mode = lambda mode=True: torch.no_grad() if mode else contextlib.nullcontext()
+    torch._subclasses.fake_tensor.init_gpu_context = lambda device: None  # a CUDA build would start the driver
     # torch.compile takes a subclass apart, or leaves it alone; these it shall see as plain tensors on cuda:0
     builder = torch._dynamo.variables.builder.VariableBuilder
     builder._type_dispatch()[Tensor] = builder.wrap_tensor

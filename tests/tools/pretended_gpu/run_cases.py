@@ -8,6 +8,7 @@ Answers with one line of JSON for each case, as soon as it has ended: see `run`.
 from __future__ import annotations
 
 import contextlib
+import inspect
 import io
 import json
 import math
@@ -143,9 +144,13 @@ def short_of_memory(patch, owner, method: str, calls=(1,), when=lambda self: Tru
 
 def torch_2_10(patch) -> None:
     """Its kernel has neither `scale` nor `window_size`."""
-    from torch.nn.attention import varlen
-
+    try:
+        from torch.nn.attention import varlen
+    except ImportError:  # this torch is older still
+        return
     kernel = varlen.varlen_attn
+    if "window_size" not in inspect.signature(kernel).parameters:
+        return
 
     def varlen_attn(query, key, value, cu_seq_q, cu_seq_k, max_q, max_k, is_causal=False, return_aux=None):
         window = (-1, 0 if is_causal else -1)
