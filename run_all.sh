@@ -66,7 +66,8 @@ keep() { # keep FILE COMMAND...: what it says, on the screen and, once it has en
   mv "$file.tmp" "$file"
 }
 
-calc() { awk "BEGIN {printf \"%.12g\", ($1)}"; } # in brackets: to awk a bare > is a file
+# in brackets: to awk a bare > is a file; where one writes 0,5 some awks do, too
+calc() { LC_ALL=C awk "BEGIN {printf \"%.12g\", ($1)}"; }
 
 score() { # score NAME PROMPTS_FILE: answer them all, unless that was done with these very weights
   local sheet

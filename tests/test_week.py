@@ -1,0 +1,93 @@
+"""The parts of `run_all.sh week`, which of them a call wants and what hours they get: the three scripts are played, so that a
+week is over in a second. tests/benchmarks/rehearse_week.py runs the real ones."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import pytest
+from conftest import read_jsonl
+from test_pipeline import project, run_all  # noqa: F401
+
+# Takes the place of Python: notes the command, and does what the script would, as far as run_all.sh looks at it.
+PLAYED = """#!{python}
+import json, os, sys
+from pathlib import Path
+argv = sys.argv[1:]
+if argv[0] == "-W":  # is there a GPU?
+    sys.exit(1)
+if not argv[0].endswith(".py"):
+    os.execv({python!r}, [{python!r}, *argv])
+with open("commands.jsonl", "a") as log:
+    log.write(json.dumps(argv) + "\\n")
+value = dict(zip(argv, argv[1:]))
+folder = Path(value.get("--out_dir") or value["--model_dir"])
+if os.environ.get("STOP_AT") in (str(folder), folder.name):
+    sys.exit("stopped")
+if argv[0] == "prep_data.py":
+    folder.mkdir(parents=True)
+    for name in ("manifest.json", "val.jsonl"):
+        (folder / name).write_text("a line\\n")
+elif "--dry_run" in argv:
+    print("auto       36,000,000 tokens in", value["--max_hours"], "hours")
+elif argv[0] == "train.py":
+    folder.mkdir(parents=True)
+    size = {{"batch_size": 4, "grad_accum": 8}}
+    first = {{"run": {{"size": size}}, "arguments": {{"max_hours": float(value["--max_hours"]), "seed": 1337}}}}
+    rows = [first, *({{"step": step, "tokens_per_s": 100.0 * step}} for step in (9, 10, 30)), {{"finished": True}}]
+    if folder.name == os.environ.get("CUT_OFF"):
+        rows.pop()
+    (folder / "metrics.jsonl").write_text("".join(json.dumps(row) + "\\n" for row in rows))
+    (folder / "model.safetensors").write_text("")
+elif "--prompts_file" in value:
+    (folder / f"answers-{{Path(value['--prompts_file']).stem}}.score.json").write_text("")
+else:
+    print("I am played.\\n" * 3, end="")
+"""
+
+
+@pytest.fixture
+def played(project) -> Path:  # noqa: F811
+    programs = project / ".venv" / "bin"
+    programs.unlink()
+    programs.mkdir()
+    (programs / "python").write_text(PLAYED.format(python=sys.executable))
+    (programs / "python").chmod(0o755)
+    return project
+
+
+def week(folder: Path, hours: str = "8", code: int = 0, **environment) -> tuple[list[list[str]], str]:
+    """(the commands of a call, without the chat's at its end; what it said)."""
+    (folder / "commands.jsonl").unlink(missing_ok=True)
+    done = run_all(folder, "week", hours, env={**os.environ, **environment})
+    assert done.returncode == code, done.stdout + done.stderr
+    commands = read_jsonl(folder / "commands.jsonl") if (folder / "commands.jsonl").exists() else []
+    return commands[: len(commands) - (code == 0)], done.stdout + done.stderr
+
+
+def parts(commands: list[list[str]]) -> list[str]:
+    """What each command makes: the name of its folder; of a score, `score`."""
+    names = []
+    for argv in commands:
+        value = dict(zip(argv, argv[1:]))
+        folder = "score" if "--prompts_file" in value else Path(value.get("--out_dir") or value["--model_dir"]).name
+        names.append(f"plan of {folder}" if "--dry_run" in argv else folder)
+    return names
+
+
+def test_each_part_is_made_once(played):
+    commands, _ = week(played)
+    assert parts(commands) == ["taste", "plan of week-8-base", "text", "week-8-base", "chat", "week-8", "score"]
+    assert parts(week(played)[0]) == []
+
+
+def test_numbers_have_points_where_the_language_has_commas(played, tmp_path):
+    (tmp_path / "awk").write_text(
+        f'#!/bin/sh\n[ "$LC_ALL" = C ] || {{ {shutil.which("awk")} "$@" | tr . ,; exit; }}\nexec {shutil.which("awk")} "$@"\n'
+    )
+    (tmp_path / "awk").chmod(0o755)
+    commands, _ = week(played, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert not [word for argv in commands for word in argv if "," in word]
