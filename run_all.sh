@@ -8,7 +8,7 @@
 #
 # Run it again after a stop of any kind: what is complete is skipped, and training goes on where it was.
 # PYTHON=python3.12 ./run_all.sh picks another Python. WEEK_TEXT and WEEK_CHAT are the flags of prep_data.py that name
-# the week's data, where those of below are not wanted.
+# the week's data, where those of below are not wanted; a week keeps those that it began with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 mode=${1:-demo} again="${*:-demo}" timings="" stopped=""
@@ -145,10 +145,23 @@ week)
     [ -n "${2:-}" ] || fail "week trains for 168 hours and needs a CUDA GPU with 16 GB, a network and some 60 GB of disk; no GPU is here. For a rehearsal on this CPU give it hours: ./run_all.sh week 0.2"
     say 'no CUDA GPU is here: a rehearsal with a tiny model\n'
   fi
-  # web text that is good for small models, and conversations made for them, one of Alpaca's among ten
-  text=${WEEK_TEXT:---dataset HuggingFaceFW/fineweb-edu --config sample-10BT --streaming}
-  chat=${WEEK_CHAT:---dataset HuggingFaceTB/smol-smoltalk:9 --dataset tatsu-lab/alpaca:1 --split train}
   data=data/week-$hours base=checkpoints/week-$hours-base model=checkpoints/week-$hours
+  kept() { # kept WEEK_TEXT FOLDER DEFAULT: the flags of prep_data.py for what FOLDER learns, once chosen for good
+    local file=$data/$1 given=${!1:-} trouble=""
+    if [ -f "$file" ]; then
+      [ -z "$given" ] || [ "$given" = "$(<"$file")" ] || trouble="$data was begun with $1=\"$(<"$file")\""
+    elif [ -n "$given" ] && is_trained "$2"; then
+      trouble="$2 has been trained already, and what it read is gone"
+    else
+      mkdir -p $data
+      printf '%s\n' "${given:-$3}" >"$file.tmp" && mv "$file.tmp" "$file"
+    fi
+    [ -z "$trouble" ] || fail "$trouble; leave $1 out to go on with it, or start over with: rm -r $data $base $model"
+    cat "$file"
+  }
+  # web text that is good for small models, and conversations made for them, one of Alpaca's among ten
+  text=$(kept WEEK_TEXT $base "--dataset HuggingFaceFW/fineweb-edu --config sample-10BT --streaming")
+  chat=$(kept WEEK_CHAT $model "--dataset HuggingFaceTB/smol-smoltalk:9 --dataset tatsu-lab/alpaca:1 --split train")
   share=$(calc "$hours > 0.04 ? $hours - 0.02 : $hours / 2") # to start eight programs takes a minute, however few hours there are
   base_hours=$(calc "$share * 0.65") chat_hours=$(calc "$share * 0.15")
   say '\n== %s hours: %s to pretrain, %s to learn to chat; the rest to make the data, to start and to score\n' \

@@ -13,7 +13,7 @@ from conftest import read_jsonl
 from test_pipeline import project, run_all  # noqa: F401
 
 # Takes the place of Python: notes the command, and does what the script would, as far as run_all.sh looks at it.
-PLAYED = """#!{python}
+PLAYED = """#!{python} -SE
 import json, os, sys
 from pathlib import Path
 argv = sys.argv[1:]
@@ -91,3 +91,22 @@ def test_numbers_have_points_where_the_language_has_commas(played, tmp_path):
     (tmp_path / "awk").chmod(0o755)
     commands, _ = week(played, PATH=f"{tmp_path}:{os.environ['PATH']}")
     assert not [word for argv in commands for word in argv if "," in word]
+
+
+def test_a_week_keeps_the_data_that_it_began_with(played):
+    text, chat = "--dataset mine.txt", "--dataset chats.jsonl --split train"
+    commands, said = week(played, code=1, WEEK_TEXT=text, WEEK_CHAT=chat, STOP_AT="text")
+    assert parts(commands)[-1] == "text"
+    commands, _ = week(played)
+    made = {name: " ".join(argv) for name, argv in zip(parts(commands), commands)}
+    assert text in made["text"] and chat in made["chat"]
+    assert parts(week(played, WEEK_TEXT=text)[0]) == [], "to repeat them is no mistake"
+    for name in ("WEEK_TEXT", "WEEK_CHAT"):
+        commands, said = week(played, code=2, **{name: "--dataset other.txt"})
+        (line,) = [line for line in said.splitlines() if "error: " in line]
+        assert not commands and name in line and "rm -r data/week-8 checkpoints/week-8-base" in line
+    assert parts(week(played, "9", WEEK_TEXT="--dataset other.txt")[0])[0] == "taste", "other hours are another week"
+    # where the text has gone, so has what it was: nobody is to think that the base has read another
+    shutil.rmtree(played / "data/week-8")
+    commands, said = week(played, code=2, WEEK_TEXT="--dataset other.txt")
+    assert not commands and "what it read is gone; leave WEEK_TEXT out" in said
