@@ -11,7 +11,7 @@
 # the week's data, where those of below are not wanted; a week keeps those that it began with.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
-mode=${1:-demo} again="${*:-demo}" timings="" stopped=""
+mode=${1:-demo} again="${*:-demo}" timings="" stopped="" ledger=""
 trap 'stopped=1' INT TERM HUP
 
 trap '' PIPE # a log that nobody takes any more (| tee, | less) is no reason to stop
@@ -85,10 +85,12 @@ trained() {
 }
 
 step() { # step NAME COMMAND...: run it and say how long it took; a stop in between ends the script, not the chat
-  local began=$SECONDS name=$1
+  local began=$SECONDS name=$1 code=0
   shift
   say '\n== %s\n$ %s\n' "$name" "$(printf '%q ' "$@")"
-  "$@" || exit $?
+  "$@" || code=$?
+  [ -z "$ledger" ] || echo $((SECONDS - began)) >>"$ledger"
+  [ $code = 0 ] || exit $code
   [ -z "$stopped" ] || { echo "stopped; run ./run_all.sh $again to go on"; exit 130; }
   timings+="  $(printf '%-12s %4d s' "$name" $((SECONDS - began)))"$'\n'
 }
@@ -150,49 +152,81 @@ week)
     local file=$data/$1 given=${!1:-} trouble=""
     if [ -f "$file" ]; then
       [ -z "$given" ] || [ "$given" = "$(<"$file")" ] || trouble="$data was begun with $1=\"$(<"$file")\""
-    elif [ -n "$given" ] && is_trained "$2"; then
-      trouble="$2 has been trained already, and what it read is gone"
+    elif is_trained "$2"; then # with what is gone by now, and not needed any more
+      [ -z "$given" ] || trouble="$2 has been trained already, and what it read is gone"
     else
       mkdir -p $data
       printf '%s\n' "${given:-$3}" >"$file.tmp" && mv "$file.tmp" "$file"
     fi
     [ -z "$trouble" ] || fail "$trouble; leave $1 out to go on with it, or start over with: rm -r $data $base $model"
-    cat "$file"
+    cat "$file" 2>/dev/null || :
   }
+  held_out() { calc "$1 < 5e7 ? 0.02 : 1e6 / $1"; } # a million tokens tell models apart, and more take time from training
   # web text that is good for small models, and conversations made for them, one of Alpaca's among ten
   text=$(kept WEEK_TEXT $base "--dataset HuggingFaceFW/fineweb-edu --config sample-10BT --streaming")
   chat=$(kept WEEK_CHAT $model "--dataset HuggingFaceTB/smol-smoltalk:9 --dataset tatsu-lab/alpaca:1 --split train")
-  share=$(calc "$hours > 0.04 ? $hours - 0.02 : $hours / 2") # to start eight programs takes a minute, however few hours there are
-  base_hours=$(calc "$share * 0.65") chat_hours=$(calc "$share * 0.15")
-  say '\n== %s hours: %s to pretrain, %s to learn to chat; the rest to make the data, to start and to score\n' \
-    "$hours" "$base_hours" "$chat_hours"
+  # The hours are those of work. What the data took, in all calls, is noted in $data/seconds; training counts by itself.
+  mkdir -p $data && : >>$data/seconds
+  made() { ledger=$data/seconds; step "$@"; ledger=""; }
+  spare=$(calc "0.02 + ($hours < 10 ? $hours / 20 : 0.5)") # for eight programs to start, and for the scores
+  took() { calc "$(awk '{s += $1} END {print s + 0}' $data/seconds) / 3600"; }
+  left() { calc "$hours - $(took) - $spare"; }
+  larger() { calc "int(1e4 * (($1) > ($2) ? $1 : $2) + 0.5) / 1e4"; } # however slow the network, there is some training
+  begun() { sed -n '1s/.*"max_hours": \([0-9.e-]*\).*/\1/p' "$1/metrics.jsonl" 2>/dev/null || :; } # with so many hours
+  planned=$(larger "(0.9 * $hours - $spare) * 13 / 16" "$hours / 5")
+  say '\n== %s hours: some %s to pretrain and %s to learn to chat, more or fewer as the data takes its time\n' \
+    "$hours" "$planned" "$(larger "$planned * 3 / 13" 0)"
 
-  # a taste of the text is enough to find out what the hours can train, and so how much text that takes
-  pretrain=(--cfg auto --max_hours "$base_hours" --arch qwen3 --optim muon --schedule wsd --min_lr_ratio 0 --compile)
-  if [ ! -f $data/plan.txt ]; then
-    step "taste" python prep_data.py $text --max_tokens 2000000 --out_dir $data/taste
-    step "plan" keep $data/plan.txt python train.py --data_dir $data/taste --model_dir $base "${pretrain[@]}" --dry_run
+  # what only a part before needed may go: nothing is made again for a model that is trained
+  if ! is_trained $model; then
+    if ! is_trained $base; then
+      pretrain=(--cfg auto --arch qwen3 --optim muon --schedule wsd --min_lr_ratio 0 --compile)
+      if [ ! -f $data/plan.txt ]; then
+        [ ! -f $base/metrics.jsonl ] ||
+          fail "$base has begun, and $data/plan.txt, which says how much text it reads, is gone; to start over: rm -r $base"
+        say '\n== first a taste of the text, to find out how much of it the hours can read; that much is made next, %s\n' \
+          'so a warning of too little needs nothing from you'
+        made "taste" python prep_data.py $text --max_tokens 2000000 --out_dir $data/taste
+        made "plan" keep $data/plan.txt python train.py --data_dir $data/taste --model_dir $base "${pretrain[@]}" \
+          --max_hours "$planned" --dry_run
+      fi
+      tokens=$(sed -n 's/^auto  *\([0-9,]*\) tokens .*/\1/p' $data/plan.txt | tr -d ,)
+      [ -n "$tokens" ] || fail "$data/plan.txt does not say how many tokens; to make it again: rm $data/plan.txt"
+      [ -f $data/text/manifest.json ] ||
+        made "text" python prep_data.py $text --max_tokens "$tokens" --val_fraction "$(held_out "$tokens")" \
+          --out_dir $data/text
+      base_hours=$(begun $base)
+      base_hours=${base_hours:-$(larger "$(left) * 13 / 16" "$hours / 5")}
+      say '\n== %s of the %s hours to pretrain, the data took %s\n' "$base_hours" "$hours" "$(larger "$(took)" 0)"
+      step "pretrain" python train.py --data_dir $data/text --model_dir $base "${pretrain[@]}" --max_hours "$base_hours"
+      trained $base
+    fi
+    chat_hours=$(begun $model) base_hours=$(begun $base)
+    read -r rows accum speed < <(python -c 'import json, statistics, sys
+first, *rows = map(json.loads, sys.stdin)
+size, speeds = first["run"]["size"], [row["tokens_per_s"] for row in rows if "tokens_per_s" in row]
+print(size["batch_size"], max(1, size["grad_accum"] // 4), statistics.median(speeds or [0]))' <$base/metrics.jsonl)
+    if [ ! -f $data/chat/manifest.json ]; then
+      # as many as can be read once; kept, since a call that goes on asks for the same
+      [ -f $data/chat_tokens ] || keep $data/chat_tokens \
+        calc "int($speed * 3600 * $(larger "$(left) - $base_hours" "$base_hours / 8")) + 1000" >/dev/null
+      tokens=$(<$data/chat_tokens)
+      made "chats" python prep_data.py $chat --max_tokens "$tokens" --val_fraction "$(held_out "$tokens")" \
+        --out_dir $data/chat
+    fi
+    chat_hours=${chat_hours:-$(larger "$(left) - $base_hours" "$base_hours / 8")}
+    say '\n== %s of the %s hours to learn to chat\n' "$chat_hours" "$hours"
+    # SmolLM2's rate on these conversations (alignment-handbook, recipes/smollm2), in steps of a quarter of the base's
+    step "chat" python train.py --data_dir $data/chat --model_dir $model --init_from $base \
+      --max_hours "$chat_hours" --epochs 2 --batch_size "$rows" --grad_accum "$accum" --lr 1e-3 --compile \
+      --save_every 100
+    trained $model
   fi
-  tokens=$(sed -n 's/^auto  *\([0-9,]*\) tokens .*/\1/p' $data/plan.txt | tr -d ,)
-  chat_tokens=$(calc "int($tokens * $chat_hours / $base_hours) + 1000")
-  held_out() { calc "$1 < 5e7 ? 0.02 : 1e6 / $1"; } # a million tokens tell models apart, and more take time from training
-
-  [ -f $data/text/manifest.json ] ||
-    step "text" python prep_data.py $text --max_tokens "$tokens" --val_fraction "$(held_out "$tokens")" --out_dir $data/text
-  is_trained $base || step "pretrain" python train.py --data_dir $data/text --model_dir $base "${pretrain[@]}"
-  trained $base
-  [ -f $data/chat/manifest.json ] || step "chats" python prep_data.py $chat --max_tokens "$chat_tokens" \
-    --val_fraction "$(held_out "$chat_tokens")" --out_dir $data/chat
-  # SmolLM2's rate on these conversations (alignment-handbook, recipes/smollm2), in steps of a quarter of the base's
-  read -r rows accum < <(python -c 'import json, sys; size = json.loads(sys.stdin.readline())["run"]["size"]
-print(size["batch_size"], max(1, size["grad_accum"] // 4))' <$base/metrics.jsonl)
-  is_trained $model || step "chat" python train.py --data_dir $data/chat --model_dir $model --init_from $base \
-    --max_hours "$chat_hours" --epochs 2 --batch_size "$rows" --grad_accum "$accum" --lr 1e-3 --compile \
-    --save_every 100
-  trained $model
-  [ -f $data/questions.jsonl ] || { head -n "$(calc "int(20 + 60 * ($hours < 8 ? $hours : 8))")" $data/chat/val.jsonl \
-    >$data/questions.tmp && mv $data/questions.tmp $data/questions.jsonl; }
-  score "score" $data/questions.jsonl
+  [ -f $data/questions.jsonl ] || [ ! -f $data/chat/val.jsonl ] || {
+    head -n "$(calc "int(20 + 60 * ($hours < 8 ? $hours : 8))")" $data/chat/val.jsonl >$data/questions.tmp
+    mv $data/questions.tmp $data/questions.jsonl
+  }
+  [ ! -f $data/questions.jsonl ] || score "score" $data/questions.jsonl
   ;;
 test)
   set_up requirements.txt tests/requirements.txt

@@ -132,7 +132,7 @@ def test_what_is_missing_is_said_in_one_line(project, tmp_path):
     assert "./run_all.sh week 0.2" in complaint("week", CUDA_VISIBLE_DEVICES="")
     begun = run_all(project, "week", "8", env={**os.environ, "WEEK_TEXT": "--dataset gone.jsonl"})
     assert begun.returncode == 2 and "gone.jsonl" in begun.stderr
-    assert "== 8 hours: 5.187 to pretrain, 1.197 to learn to chat" in begun.stdout
+    assert "== 8 hours: some 5.5088 to pretrain and 1.2713 to learn to chat" in begun.stdout
     assert "takes hours" in complaint("week", "eight") and "takes hours" in complaint("week", "0.0")
 
     shutil.rmtree(project / ".venv")

@@ -78,19 +78,15 @@ def parts(commands: list[list[str]]) -> list[str]:
     return names
 
 
-def test_each_part_is_made_once(played):
-    commands, _ = week(played)
-    assert parts(commands) == ["taste", "plan of week-8-base", "text", "week-8-base", "chat", "week-8", "score"]
-    assert parts(week(played)[0]) == []
-
-
-def test_numbers_have_points_where_the_language_has_commas(played, tmp_path):
+def test_each_part_is_made_once_also_where_the_language_has_decimal_commas(played, tmp_path):
     (tmp_path / "awk").write_text(
         f'#!/bin/sh\n[ "$LC_ALL" = C ] || {{ {shutil.which("awk")} "$@" | tr . ,; exit; }}\nexec {shutil.which("awk")} "$@"\n'
     )
     (tmp_path / "awk").chmod(0o755)
     commands, _ = week(played, PATH=f"{tmp_path}:{os.environ['PATH']}")
+    assert parts(commands) == ["taste", "plan of week-8-base", "text", "week-8-base", "chat", "week-8", "score"]
     assert not [word for argv in commands for word in argv if "," in word]
+    assert parts(week(played)[0]) == []
 
 
 def test_a_week_keeps_the_data_that_it_began_with(played):
@@ -105,8 +101,55 @@ def test_a_week_keeps_the_data_that_it_began_with(played):
         commands, said = week(played, code=2, **{name: "--dataset other.txt"})
         (line,) = [line for line in said.splitlines() if "error: " in line]
         assert not commands and name in line and "rm -r data/week-8 checkpoints/week-8-base" in line
-    assert parts(week(played, "9", WEEK_TEXT="--dataset other.txt")[0])[0] == "taste", "other hours are another week"
     # where the text has gone, so has what it was: nobody is to think that the base has read another
     shutil.rmtree(played / "data/week-8")
     commands, said = week(played, code=2, WEEK_TEXT="--dataset other.txt")
     assert not commands and "what it read is gone; leave WEEK_TEXT out" in said
+
+
+def test_nothing_is_made_again_for_what_is_trained(played):
+    commands, _ = week(played, code=1, STOP_AT="checkpoints/week-8")
+    chats = next(argv for argv in commands if argv[-1] == "data/week-8/chat")
+    shutil.rmtree(played / "data/week-8")  # gigabytes of text
+    again, _ = week(played, code=1, STOP_AT="checkpoints/week-8")
+    assert parts(again) == ["chat", "week-8"]
+    # as many conversations as before, since the base knows how fast it was; a second less for what the others took
+    number = chats.index("--max_tokens") + 1
+    assert int(again[0][number]) == pytest.approx(int(chats[number]), rel=0.1)
+    assert parts(week(played)[0]) == ["week-8", "score"]
+    shutil.rmtree(played / "data/week-8")
+    shutil.rmtree(played / "checkpoints/week-8-base")
+    assert parts(week(played)[0]) == []
+
+
+def test_a_plan_that_is_gone_or_says_nothing_is_one_line(played):
+    week(played, code=130, CUT_OFF="week-8-base")
+    (played / "data/week-8/plan.txt").write_text("damaged\n")
+    for mend in ("rm data/week-8/plan.txt", "rm -r checkpoints/week-8-base"):
+        commands, said = week(played, code=2)
+        (line,) = [line for line in said.splitlines() if "error: " in line]
+        assert not commands and line.endswith(mend)
+        (played / "data/week-8/plan.txt").unlink(missing_ok=True)
+
+
+def hours_of(commands: list[list[str]], part: str) -> float:
+    argv = commands[parts(commands).index(part)]
+    return float(argv[argv.index("--max_hours") + 1])
+
+
+@pytest.mark.parametrize("text_took, pretrain", [(3600, 5.35), (9 * 3600, 1.6)])
+def test_training_gets_what_the_data_leave_of_the_hours(played, text_took, pretrain):
+    week(played, code=1, STOP_AT="text")
+    with (played / "data/week-8/seconds").open("a") as seconds:
+        seconds.write(f"{text_took}\n")
+    commands, said = week(played, code=130, CUT_OFF="week-8-base")
+    assert hours_of(commands, "week-8-base") == pytest.approx(pretrain, abs=0.01)
+    assert f"hours to pretrain, the data took {text_took // 3600}" in said
+    # what has begun keeps its hours; what the day after takes for data is taken from what is not yet given
+    with (played / "data/week-8/seconds").open("a") as seconds:
+        seconds.write("360\n")
+    log = played / "checkpoints/week-8-base/metrics.jsonl"
+    log.write_text(log.read_text() + '{"finished": true}\n')
+    commands, said = week(played)
+    left = 8 - 0.42 - pretrain - text_took / 3600 - 0.1
+    assert hours_of(commands, "week-8") == pytest.approx(max(left, pretrain / 8), abs=0.01)
