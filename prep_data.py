@@ -56,6 +56,7 @@ import time
 import unicodedata
 import urllib.error
 import urllib.request
+import warnings
 import zipfile
 from array import array
 from collections import Counter, defaultdict, deque
@@ -160,11 +161,13 @@ def find_source(spec: str, asked: str | None = None, held_out: bool = False) -> 
     name, weight = (weighted[1], float(weighted[2])) if weighted else (spec, None)
     source = Source(name, weight, {})
     if os.path.isdir(name):
-        by_split = files_by_split(Path(name)) or {"": []}
+        found, others = files_below(Path(name))
+        by_split = files_by_split(Path(name), found) or {"": []}
         train, *val = choose_split(name, list(by_split), asked, held_out)
         source.parts["train"] = by_split[train]
         if val:
             source.parts["val"] = [path for split in val for path in by_split[split]]
+        others += [path for split in by_split.keys() - {train, *val} for path in by_split[split]]
     else:
         files = (
             [Path(name)] if os.path.lexists(name) else [Path(path) for path in sorted(glob.glob(name, recursive=True))]
@@ -172,14 +175,26 @@ def find_source(spec: str, asked: str | None = None, held_out: bool = False) -> 
         files = [path for path in files if not os.path.isdir(path)]
         if not files and re.fullmatch(r"\w[\w.-]*(/[\w.-]+)?", name) and not DATA_FILE.fullmatch(Path(name).name):
             return source  # a hub id
-        source.parts["train"] = files
+        source.parts["train"], others = files, []
+        by_part = {part: [path for path in files if part_of(path.name) == part] for part in ("", "train", "val")}
+        if by_part["train"] and by_part["val"] and not held_out:  # data/*.parquet of a cloned hub repository
+            source.parts = {"train": by_part[""] + by_part["train"], "val": by_part["val"]}
     if not any(source.parts.values()):
-        fail(f"{quoted(name)}: no data file ({', '.join(KINDS)}, also .gz or .zst); give a file, a folder or a hub id")
+        seen = f", but {some(sorted(path.name for path in others), 3)}" if others else ""
+        fail(
+            f"{quoted(name)}: no data file{seen} (known are {', '.join(KINDS)}, also .gz or .zst); give a file, a folder or a hub id"
+        )
     for path in itertools.chain(*source.parts.values()):
         if not os.path.isfile(path):
             fail(f"{quoted(path)}: no regular file but a broken link, a pipe or a device; give a file or remove it")
-    names = {part: some([quoted(path.name) for path in paths]) for part, paths in source.parts.items()}
+    top = name if os.path.isdir(name) else ""
+    names = {
+        part: some([quoted(path.relative_to(top) if top else path.name) for path in paths])
+        for part, paths in source.parts.items()
+    }
     source.notes["from " + ", validation from ".join(names.values())] = None
+    if others:
+        source.notes[f"not read: {some(sorted(quoted(path.relative_to(top)) for path in others), 5)}"] = None
     return source
 
 
@@ -224,7 +239,7 @@ def choose_split(name: str, splits: list[str], asked: str | None = None, held_ou
         wrong = f"no split {asked}" if asked else "no split is plainly the one to train on"
         fail(f"{quoted(name)}: {wrong}; --split takes one of {some(filter(None, sorted(splits)))}")
     # train_sft goes with test_sft; a --split that was asked for stands alone
-    ending = train[len("train") :] if part_of(train) == "train" else ""
+    ending = re.sub(f"^(?:{TRAIN})", "", train, flags=re.I) if part_of(train) == "train" else ""
     return [train, *(split for split in val if not asked and split.endswith(ending))]
 
 
@@ -1128,12 +1143,15 @@ class Seen:
 KINDS = (".json", ".jsonl", ".ndjson", ".csv", ".tsv", ".txt", ".parquet", ".arrow")
 # What is no data by its name: the metadata of libraries, what prep_data.py itself wrote beside its rows, notes.
 NO_DATA = r"\.|cache-.*\.arrow|(manifest|state|dataset_infos?|dataset_dict|package|config)\.json$|.*_tokenized\.|(requirements|licen[cs]e|readme)\b"
+ABOUT_DATA = re.compile(rf"{NO_DATA}|_|.+\.(md|py|sh|ya?ml|lock|crc|toml|cfg|bib|cff)$", re.I)
 DATA_FILE = re.compile(rf"(?!{NO_DATA}).+({'|'.join(map(re.escape, KINDS))})(\.gz|\.zst|\.bz2|\.xz)?", re.IGNORECASE)
-HELD_OUT = r"val(?:id(?:ation)?)?|dev|test|eval(?:uation)?|held_?out"
+HELD_OUT = r"val(?:id(?:ation)?)?|dev|test(?:ing)?|eval(?:uation)?|h[eo]ld_?out"
 TRAIN = r"train(?:ing)?"
-# train_sft.jsonl, gsm8k-test.jsonl; but not unit_test_cases.jsonl, which may be anything
+# train_sft.jsonl, train_2.csv, gsm8k-test.jsonl, QATest.json; but not unit_test_cases.jsonl, which may be anything
 SPLIT = re.compile(
-    rf"(?:({TRAIN}(?:_[A-Za-z]+)?)|((?:{HELD_OUT})(?:_[A-Za-z]+)?)|.*[-_.](?:({TRAIN})|({HELD_OUT})))(?:[-.].*)?"
+    rf"(?:({TRAIN}(?:set|_[a-z]+)?)|((?:{HELD_OUT})(?:set|_[a-z]+)?)"
+    rf"|.*(?:[-_.]|(?<=\w)(?-i:(?=[TDVEH][a-z])))(?:({TRAIN})|({HELD_OUT})))(?:_?\d+)?(?:[-.].*)?",
+    re.I,
 )
 MAX_ROW = (
     8_000_000  # characters: a book of 3,000 pages; what is longer is no row but a file without line ends, or a trap
@@ -1180,9 +1198,10 @@ def part_of(name: str) -> str:
     return "" if match is None else "train" if match[1] or match[3] else "val"
 
 
-def files_by_split(folder: Path) -> dict[str, list[Path]]:
-    """{split: its data files}, in every folder below, by the name of the file or of a folder around it."""
+def files_below(folder: Path) -> tuple[list[Path], list[Path]]:
+    """(the data files in a folder and in every folder below, the files there that are neither data nor about data)."""
     found: list[Path] = []
+    others: list[Path] = []
     for where, folders, names in os.walk(folder):
         made_by_us = {"manifest.json", "train_tokenized.jsonl"} <= {*names} or Path(where).name == "prep.tmp"
         if Path(where) != folder and (made_by_us or "tokenizer.json" in names):
@@ -1190,9 +1209,15 @@ def files_by_split(folder: Path) -> dict[str, list[Path]]:
             continue
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [Path(where, name) for name in sorted(names) if DATA_FILE.fullmatch(name)]
+        others += [Path(where, name) for name in names if not (DATA_FILE.fullmatch(name) or ABOUT_DATA.match(name))]
     tables = [path for path in found if kind_of(path) != ".txt"]  # beside data a text is a note about it
+    return tables or found, others + [path for path in found if tables and kind_of(path) == ".txt"]
+
+
+def files_by_split(folder: Path, paths: list[Path]) -> dict[str, list[Path]]:
+    """{split: its files}, by the name of the file or of a folder around it."""
     splits: dict[str, list[Path]] = {}
-    for path in tables or found:
+    for path in paths:
         inside = reversed(path.relative_to(folder).parts)
         matches = [match for match in map(SPLIT.fullmatch, inside) if match]
         splits.setdefault(next(filter(None, matches[0].groups())) if matches else "", []).append(path)
@@ -1294,7 +1319,9 @@ def read_file(path: Path, notes: dict[str, None], alone: bool) -> Iterator[tuple
 
 def find_encoding(look: Look) -> str:
     """UTF-8 unless the bytes say otherwise: a mark or the zeros of UTF-16, or sequences that UTF-8 does not have."""
-    head, marks = look.head, {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16", b"\0\0\xfe\xff": "utf-32"}
+    # the mark of UTF-32 begins with that of UTF-16
+    marks = {b"\xff\xfe\0\0": "utf-32", b"\0\0\xfe\xff": "utf-32", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
+    head = look.head
     encoding = next((name for mark, name in marks.items() if head.startswith(mark)), None)
     if encoding is None and head.count(0) * 3 > len(head) and head.strip(b"\0"):
         encoding = json.detect_encoding(head)  # by where the zeros of the first letters stand
@@ -1393,15 +1420,19 @@ def looks_like_json(look: Look) -> bool:
 def read_json(look: Look) -> Iterator[tuple[int, Any]]:
     """JSON in any layout: a value a line, or values spread over lines that hold the rows one way or another."""
     with look.open() as text:
-        lines = (line for line in iter(functools.partial(text.readline, MAX_ROW), "") if not line.isspace())
+        lines = iter(functools.partial(text.readline, MAX_ROW), "")
+        lines = (line for line in lines if not line.isspace() and not line.lstrip().startswith(COMMENT))
         first, second = next(lines, ""), next(lines, "")
     # one line that is whole makes it a value a line, also where the first is damaged; `{` alone begins a layout
     damaged = is_whole(second) and first.rstrip()[-1:] not in "[{,"
-    a_line = (bool(second) and (is_whole(first) or damaged)) or first.lstrip()[:1] not in ("[", "{")
+    begins = first.lstrip().startswith(("[", "{", "/*")) or ASSIGNED.match(first)
+    a_line = (bool(second) and (is_whole(first) or damaged)) or not begins
     with look.open() as text:
-        values, header = json_lines(text) if a_line else json_document(look, JsonText(text)), None
+        values, header = json_lines(look, text) if a_line else json_document(look, JsonText(look, text)), None
+        texts = None  # whether the file is one of texts, as its first value is
         for line, value in values:
-            rows = [value]
+            texts = isinstance(value, str) if texts is None else texts
+            rows = [{"text": value}] if texts and isinstance(value, str) else [value]
             if (
                 isinstance(value, list)
                 and value
@@ -1441,7 +1472,28 @@ def is_turn(value: Any) -> bool:
     return isinstance(value, dict) and (not value.keys().isdisjoint(SPEAKER) or (bool(value) and value.keys() <= PAIR))
 
 
-def json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
+# What people write into JSON though it is none: comments, a comma before a bracket, a name before all of it.
+COMMENT, ASSIGNED = ("//", "#"), re.compile(r"\s*[\w.$ \t]{1,100}=\s*(?=[\[{])")
+# A text without its end goes on to the end of all: what is looked for is looked for once.
+STRING = r"""\"[^"\\]*(?:\\.[^"\\]*)*(?:"|\Z)|'[^'\\]*(?:\\.[^'\\]*)*(?:'|\Z)"""
+NO_JSON = r"(?://|#)[^\n]*|/\*[^*]*(?:\*(?!/)[^*]*)*(?:\*/|\Z)"
+SPACE, BETWEEN = re.compile(r"[ \t\r\n\x1e]*"), re.compile(NO_JSON)
+BRACKETS = re.compile(rf"\\.|{STRING}|{NO_JSON}|[\[\]{{}}]", re.S)
+LEFT_OUT = [re.compile(rf"({STRING})|{what}", re.S) for what in (NO_JSON, r",(?=\s*[\]}])")]
+
+
+def loosely(look: Look, text: str) -> Any:
+    """What a text is meant to hold that is no JSON to the letter, in Python's quotes too; None where nothing can be made of it."""
+    for left_out in LEFT_OUT if len(text) <= MAX_DOCUMENT else []:
+        text = left_out.sub(lambda match: match[1] or " ", text)
+    value = from_json(text) if len(text) <= MAX_DOCUMENT else None
+    value = value if is_container(value) else None  # {"a"} is a set in Python
+    if value is not None:
+        look.note("no JSON to the letter (comments, commas or quotes), read as it is meant")
+    return value
+
+
+def json_lines(look: Look, text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
     number = 0
     while line := text.readline(MAX_ROW):
         number += 1
@@ -1450,7 +1502,9 @@ def json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
                 if not line.isspace():
                     yield number, json.loads(line)
             except (ValueError, RecursionError) as error:
-                yield number, Drop(f"not JSON: {error}")
+                value = loosely(look, line)
+                if value is not None or not line.lstrip().startswith(COMMENT):
+                    yield number, Drop(f"not JSON: {error}") if value is None else value
         else:
             yield number, TOO_LONG
             while (rest := text.readline(MAX_ROW)) and rest[-1] not in "\r\n":
@@ -1460,8 +1514,8 @@ def json_lines(text: io.TextIOWrapper) -> Iterator[tuple[int, Any]]:
 class JsonText:
     """The values of a JSON text one after the other, from a buffer that holds little more than one of them."""
 
-    def __init__(self, text: io.TextIOWrapper) -> None:
-        self.text, self.buffer, self.at, self.lines = text, "", 0, 1
+    def __init__(self, look: Look, text: io.TextIOWrapper) -> None:
+        self.look, self.text, self.buffer, self.at, self.lines = look, text, "", 0, 1
         self.decode = json.JSONDecoder().raw_decode
 
     @property
@@ -1475,11 +1529,22 @@ class JsonText:
         return bool(got)
 
     def next(self) -> str:
-        """The next character that is no space, empty at the end."""
+        """The next character that is neither space nor comment, empty at the end."""
         while True:
-            self.at = re.compile(r"[ \t\r\n]*").match(self.buffer, self.at).end()
-            if self.at < len(self.buffer) or not self.more():
-                return self.buffer[self.at : self.at + 1]
+            self.at = SPACE.match(self.buffer, self.at).end()
+            sign = self.buffer[self.at : self.at + 1]
+            if sign and sign not in "/#":
+                return sign
+            comment = BETWEEN.match(self.buffer, self.at)
+            if comment and comment.end() < len(self.buffer):
+                self.at = comment.end()
+            elif sign and not comment and self.at + 1 < len(self.buffer):
+                return sign
+            elif len(self.buffer) - self.at > MAX_ROW:
+                self.wrong("a comment without an end")
+            elif not self.more():
+                self.at = len(self.buffer)
+                return ""
 
     def take(self, sign: str) -> bool:
         found = self.next() == sign
@@ -1492,15 +1557,36 @@ class JsonText:
             try:
                 value, end = self.decode(self.buffer, self.at)
             except ValueError as error:
-                if len(self.buffer) - self.at > MAX_ROW:
-                    raise TOO_LONG from None
-                if not self.more():
-                    self.at = min(len(self.buffer), getattr(error, "pos", self.at))
-                    self.wrong(str(getattr(error, "msg", error)))
+                what, place = str(getattr(error, "msg", error)), getattr(error, "pos", self.at)
             else:
                 if end < len(self.buffer) or not self.more():  # a number may go on beyond the buffer
                     self.at = end
                     return value
+                continue
+            is_cut = what.startswith("Unterminated") or place + 20 > len(self.buffer)
+            if is_cut and len(self.buffer) - self.at > MAX_ROW:
+                raise TOO_LONG
+            if is_cut and self.more():
+                continue
+            before = self.at
+            end = self.end_of_value()
+            value = loosely(self.look, self.buffer[self.at : end])
+            if value is None:
+                self.at = min(len(self.buffer), place + self.at - before)
+                self.wrong(what)
+            self.at = end
+            return value
+
+    def end_of_value(self) -> int:
+        """Where the bracket is closed that opens here, however what is between them is written."""
+        while True:
+            depth = 0
+            for mark in BRACKETS.finditer(self.buffer, self.at):
+                depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(mark[0], 0)
+                if depth <= 0 and mark.end() < len(self.buffer):
+                    return mark.end()
+            if len(self.buffer) - self.at > MAX_DOCUMENT or not self.more():
+                return len(self.buffer)
 
     def items(self) -> Iterator[tuple[int, Any]]:
         """(line, value) of a list, whose bracket was taken."""
@@ -1515,9 +1601,14 @@ class JsonText:
 
 def json_document(look: Look, text: JsonText) -> Iterator[tuple[int, Any]]:
     """(line, value) of what a JSON file holds that is not a value a line."""
+    text.next()
+    if assigned := ASSIGNED.match(text.buffer, text.at):  # as in a script
+        text.at = assigned.end()
     if text.take("["):
         yield from text.items()
-    while text.next() == "{":
+    while text.take(",") or text.take(";") or text.next() == "{":
+        if text.next() != "{":
+            continue
         line = text.line
         try:
             value = text.value()
@@ -1552,6 +1643,8 @@ def json_members(look: Look, text: JsonText) -> Iterator[tuple[int, Any]]:
 
 def unwrap(look: Look, value: dict) -> list[Any]:
     """The rows of an object: itself, or those that it wraps by name, by id, or column by column."""
+    if not value:
+        return []
     lists = {key: item for key, item in value.items() if isinstance(item, list)}
     known = [item for name, item in value.items() if name.lower() in known_columns()]
     if any(isinstance(item, str) or (isinstance(item, list) and any(map(is_turn, item))) for item in known):
@@ -1560,13 +1653,25 @@ def unwrap(look: Look, value: dict) -> list[Any]:
         look.note("a table as columns and data")
         return [dict(zip(map(str, value["columns"]), row)) for row in value["data"] if isinstance(row, list)]
     by_name = {key: item for key, item in lists.items() if item and all(isinstance(row, dict) for row in item)}
-    if used := [key for key in by_name if part_of(key) != "val"]:
+    if by_name.keys() == value.keys() and not any(map(part_of, value)) and all(map(is_conversation, by_name.values())):
+        look.note("an object by id")
+        return [{"messages": item} for item in by_name.values()]
+    told = {key: n_known(name for row in item[:1] for name in names_below(row)) for key, item in by_name.items()}
+    if used := [key for key in by_name if part_of(key) != "val" and (told[key] or not any(told.values()))]:
         look.note(f"rows under {some(used)}" + f"; not used: {some(by_name.keys() - set(used))}" * (used != [*by_name]))
         return [row for key in used for row in by_name[key]]
     if lists and len(lists) == len(value) and len(set(map(len, lists.values()))) == 1:
         look.note("a table by columns")
         return [dict(zip(lists, row)) for row in zip(*lists.values())]
-    if not value or not all(isinstance(item, dict) for item in value.values()):
+    if not all(isinstance(item, dict) for item in value.values()):
+        inner = [(key, item) for key, item in value.items() if isinstance(item, dict)]
+        rows = unwrap(look, inner[0][1]) if len(inner) == 1 and not known else [value]
+        if rows[:1] not in ([value], [item for _, item in inner]):
+            look.note(f"rows under {inner[0][0]}")
+            return rows
+        if len(value) > 1 and all(isinstance(item, str) and key.count(" ") > 1 for key, item in value.items()):
+            look.note("an object of questions and answers")
+            return [{"question": key, "answer": item} for key, item in value.items()]
         return [value]
     first = next(iter(value.values()))
     if all(map(str.isdigit, first)) and not all(map(str.isdigit, value)) and not any(map(is_container, first.values())):
@@ -1576,16 +1681,29 @@ def unwrap(look: Look, value: dict) -> list[Any]:
     return [row for key, item in value.items() if part_of(key) != "val" for row in unwrap(look, item)]
 
 
+def is_conversation(value: list) -> bool:
+    """Whether a list holds the messages of one conversation, and none names another one."""
+    return all(map(is_turn, value)) and not any(first_of(turn, CONVERSATION_ID) for turn in value)
+
+
+def names_below(row: dict) -> list[str]:
+    """The names in a row, and in an object right inside of it."""
+    return [name for item in (row, *row.values()) if isinstance(item, dict) for name in item]
+
+
 def is_container(value: Any) -> bool:
     return isinstance(value, (dict, list))
 
 
-def find_dialect(text: str) -> dict[str, Any]:
-    """The delimiter and the quoting by which the first rows have known columns and are all as wide as the first."""
+def find_dialect(text: str) -> tuple[dict[str, Any], int]:
+    """(the delimiter and the quoting by which the first rows have known columns and are all as wide as the first, how many
+    rows stand above the names of the columns)."""
     if given := re.match(r'"?sep=(.)"?\r?\n', text):
-        return {"delimiter": given[1]}
-    best: tuple = (-1, 0.0, 0, {})
+        return {"delimiter": given[1]}, 0
+    best: tuple = (-1, 0.0, 0, {}, 0)
     quoting = [{}, *([{"escapechar": "\\", "doublequote": False}] if '\\"' in text else [])]
+    quoting += [{"skipinitialspace": True}] if re.search(r'[,;|] +"', text) else []
+    quoting += [{"quotechar": "'"}] if text.lstrip().startswith("'") else []
     unquoted = {"delimiter": "\t", "quoting": csv.QUOTE_NONE}  # as only tables of tabs are written
     for dialect in [*({"delimiter": sign, **more} for sign in ",;\t|" for more in quoting), unquoted]:
         rows, ended = [], False
@@ -1594,23 +1712,42 @@ def find_dialect(text: str) -> dict[str, Any]:
             ended = True
         except csv.Error:  # in the middle, or of a cell that the look cut
             pass
-        if rows:
+        above = n_above(rows)
+        if rows := rows[above:]:
             even = sum(len(row) == len(rows[0]) for row in rows) / (len(rows) + (not ended))
-            best = max(best, (n_known(rows[0]), even, len(rows[0]), dialect), key=lambda found: found[:3])
-    return best[3]
+            best = max(best, (n_known(rows[0]), even, len(rows[0]), dialect, above), key=lambda found: found[:3])
+    return best[3:]
+
+
+def n_above(rows: list[list[str]]) -> int:
+    """How many rows at the start are no more than a title or a comment: one cell above the known names of several columns."""
+    return next((n for n, row in enumerate(rows[:10]) if n_known(row) > 1 and all(sum(map(bool, title)) < 2 for title in rows[:n])), 0)  # fmt: skip
+
+
+def column_names(cells: list[str]) -> list[str]:
+    """The names in a header, each once: a column without a name is `column 3`, the second `answer` is `answer 2`."""
+    names: list[str] = []
+    for number, name in enumerate((cell.strip().lstrip("\ufeff") for cell in cells), 1):
+        name, same = name or f"column {number}", 2
+        while f"{name} {same}" in names:
+            same += 1
+        names.append(f"{name} {same}" if name in names else name)
+    return names
 
 
 def looks_like_table(look: Look) -> bool:
-    first = look.text.partition("\n")[0].split(find_dialect(look.text).get("delimiter", ","))
+    first = look.text.partition("\n")[0].split(find_dialect(look.text)[0].get("delimiter", ","))
     return look.kind in (".csv", ".tsv") or n_known(first) > 1
 
 
 def read_csv(look: Look) -> Iterator[tuple[int, Any]]:
-    dialect, size, line, header = find_dialect(look.text), 0, 0, None
+    (dialect, above), size, line, header = find_dialect(look.text), 0, 0, None
     delimiter = dialect.setdefault("delimiter", ",")
     between = f"with {delimiter!r} between the cells"
     if delimiter != ("\t" if look.kind == ".tsv" else ","):
         look.note(f"read {between}")
+    if above:
+        look.note(f"not used: {above} above the names of the columns")
     csv.field_size_limit(MAX_ROW)
 
     def lines() -> Iterator[str]:
@@ -1625,10 +1762,10 @@ def read_csv(look: Look) -> Iterator[tuple[int, Any]]:
         line = first = len(text.readline()[:1]) if re.match(r'"?sep=.', look.text) else 0
         reader = csv.reader(lines(), strict=True, **dialect)
         try:
-            for cells in filter(None, reader):
+            for cells in itertools.islice(filter(None, reader), above, None):
                 line, size = reader.line_num + first, 0
                 if header is None:
-                    header = [*map(str.strip, cells)]
+                    header = column_names(cells)
                 elif len(cells) < len(header) or any(cells[len(header) :]):
                     yield (
                         line,
@@ -1885,9 +2022,11 @@ def from_json(text: str) -> Any:
     """What a JSON string holds, or the text that Python's or NumPy's printing made of a list; None for anything else."""
     if text.lstrip()[:1] not in ("[", "{") or len(text) > 10_000_000:
         return None
-    for read in (json.loads, ast.literal_eval, lambda text: ast.literal_eval(re.sub(r"\}\s+\{", "}, {", text))):
-        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
-            return read(text)
+    with warnings.catch_warnings():  # Python has something to say about `1a`
+        warnings.simplefilter("ignore")
+        for read in (json.loads, ast.literal_eval, lambda text: ast.literal_eval(re.sub(r"\}\s+\{", "}, {", text))):
+            with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+                return read(text)
     return None
 
 

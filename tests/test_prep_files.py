@@ -70,7 +70,7 @@ def arrow_of(rows: list[dict], file: bool) -> bytes:
 
 
 PRETTY = json.dumps(ROWS, indent=2, ensure_ascii=False)
-WINDOWS = ["cp1252", "utf-16", "utf-16-le", "utf-8-sig"]
+WINDOWS = ["cp1252", "utf-16", "utf-16-le", "utf-32", "utf-8-sig"]
 CONTAINERS = {  # name of the file: what it holds
     "lines.json": FORMS["jsonl"],
     "lines.ndjson": "\n" + FORMS["jsonl"].replace("\n", "\r\n\n"),
@@ -104,6 +104,12 @@ CONTAINERS = {  # name of the file: what it holds
     "backslashes.csv": csv_of(ROWS, quoting=csv.QUOTE_ALL, escapechar="\\", doublequote=False),
     "told.csv": "sep=;\r\n" + csv_of(ROWS, delimiter=";"),
     "spaced.csv": csv_of(ROWS).replace("question,answer", " question , answer ").replace("\r\n", ",,\r\n"),
+    "titled.csv": "Export of today\n\n" + csv_of(ROWS),
+    "space_after_comma.csv": csv_of(ROWS, quoting=csv.QUOTE_ALL).replace('","', '", "'),
+    "python.jsonl": "".join(f"{row}\n" for row in ROWS),
+    "script.json": f"// mine\nconst rows = [ /* all */\n{''.join(json.dumps(row)[:-1] + ',}, # one' + chr(10) for row in ROWS)}];\n",
+    "commas.json": ",\n".join(map(json.dumps, ROWS)),
+    "wrapped_deep.json": json.dumps({"status": "ok", "result": {"items": ROWS, "names": [{"index": 0}]}}),
     "stream.arrow": arrow_of(ROWS, file=False),
     "feather.arrow": arrow_of(ROWS, file=True),
     "x.parquet": parquet(ROWS),
@@ -125,6 +131,42 @@ def test_containers(name, packing, tmp_path):
     source = prep_data.find_source(str(path))
     rows = [row for _, row in prep_data.read(source, "train")]
     assert [{key: row[key] for key in ROWS[0]} for row in rows] == ROWS
+
+
+@pytest.mark.parametrize(
+    ("content", "rows"),
+    [
+        (json.dumps({f"c{n}": [{"role": "user", "content": f"q{n}"}, {"role": "assistant", "content": "a"}] for n in range(3)}),
+         [("q0", "a"), ("q1", "a"), ("q2", "a")]),
+        (json.dumps({f"Where is box {n}?": "There." for n in range(3)}), [(f"Where is box {n}?", "There.") for n in range(3)]),
+        (json.dumps([f"Text {n}." for n in range(3)]), [("Text 0.",), ("Text 1.",), ("Text 2.",)]),
+        (json.dumps({"features": [{"name": "x"}], "rows": [{"row": {"question": f"q{n}", "answer": "a"}} for n in range(3)]}),
+         [("q0", "a"), ("q1", "a"), ("q2", "a")]),
+        ("question,answer,answer,\nq0,a,b,c\nq1,a,b,c\n", [("q0", "a"), ("q1", "a")]),
+    ],
+    ids=["conversations by id", "questions and answers", "texts", "rows of the hub's viewer", "names twice, and none"],
+)  # fmt: skip
+def test_rows_inside(content, rows, tmp_path):
+    path = tmp_path / ("x.csv" if content.startswith("question") else "x.json")
+    path.write_text(content)
+    manifest = prep(path, tmp_path / "out")
+    assert made_of(tmp_path / "out") == rows
+    assert {"answer 2", "column 4"} <= manifest["unused"].keys() or "answer,answer" not in content
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ("[1, /* without end " + "x" * 200_000, "line 1: not JSON: Expecting value"),
+        ('{"a": "b"} ' + "/" * 5, "unknown columns a"),
+        ("[\n" + '{"question": "q", "answer": "a"},\n' * 9000 + '{"question"},\n' + '["x"],' * 99_000 + "]", "line 9002: not JSON"),
+    ],
+    ids=["comment", "slashes", "far from the end"],
+)  # fmt: skip
+def test_json_that_means_nothing_is_one_line(content, says, tmp_path, capsys):
+    (tmp_path / "x.json").write_text(content)
+    command = ["--dataset", tmp_path / "x.json", "--out_dir", tmp_path / "out", "--train_tokenizer", "260"]
+    assert says in mistake(capsys, prep_data.main, command)
 
 
 def damaged(draw: random.Random, content: bytes) -> bytes:
@@ -401,6 +443,11 @@ def test_it_needs_no_home_no_path_and_no_outlet(tmp_path):
         (["en/gsm8k_train.jsonl", "en/gsm8k_test.jsonl"], ["en/gsm8k_train.jsonl"], ["en/gsm8k_test.jsonl"]),
         (["unit_test_cases.jsonl", "b.jsonl"], ["b.jsonl", "unit_test_cases.jsonl"], []),
         (["train_sft.jsonl", "test_sft.jsonl", "train_gen.jsonl", "test_gen.jsonl"], ["train_sft.jsonl"], ["test_sft.jsonl"]),
+        (["Train.csv", "Test.csv"], ["Train.csv"], ["Test.csv"]),
+        (["trainset.json", "testset.json", "more.json"], ["trainset.json"], ["testset.json"]),
+        (["QATrain.json", "QATest.json", "Contest.json"], ["QATrain.json"], ["QATest.json"]),
+        (["train_1.json", "train_2.json", "holdout.json"], ["train_1.json", "train_2.json"], ["holdout.json"]),
+        (["training.json", "testing.json"], ["training.json"], ["testing.json"]),
         (["a.txt", "b.txt"], ["a.txt", "b.txt"], []),
         (["part.jsonl/part-0.json", "part.jsonl/_SUCCESS", ".git/x.json"], ["part.jsonl/part-0.json"], []),
         (["set/train/data-0.arrow", "set/train/cache-1.arrow", "set/train/state.json", "set/dataset_dict.json"],
@@ -416,6 +463,20 @@ def test_folders(names, train, val, tmp_path):
     parts = prep_data.find_source(str(tmp_path)).parts
     assert parts["train"] == [tmp_path / name for name in train]
     assert parts.get("val", []) == [tmp_path / name for name in val]
+
+
+def test_what_is_not_read_is_named(tmp_path):
+    for name in ("a/train.jsonl", "b/train.jsonl", "b/test.jsonl"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        write_jsonl(tmp_path / name, pairs(name, 9))
+    for name in ("more.jsonl", "b.xlsx", "notes.txt", "README.md", ".hidden", "LICENSE"):
+        (tmp_path / name).write_text("x")
+    (note,) = [note for note in prep_data.find_source(str(tmp_path)).notes if note.startswith("not read")]
+    assert note == "not read: b.xlsx, more.jsonl, notes.txt"
+    card = prep(tmp_path, tmp_path / "out")["card"]
+    assert f"from a/train.jsonl, b/train.jsonl, validation from b/test.jsonl; {note}" in card
+    parts = prep_data.find_source(f"{tmp_path}/b/*.jsonl").parts  # a pattern takes no test file for training either
+    assert parts == {part: [tmp_path / f"b/{name}.jsonl"] for part, name in (("train", "train"), ("val", "test"))}
 
 
 @pytest.mark.parametrize("names", [["test.jsonl"], ["train_a.jsonl", "train_b.jsonl"], ["dev/0.jsonl", "test/0.jsonl"]])
