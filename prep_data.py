@@ -984,8 +984,10 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
 
 
 def write_manifest(plan: Plan, result: Result, card: str) -> None:
-    """manifest.json in the work folder, which lists every file there."""
+    """manifest.json in the work folder, which lists every file there. Before it is, all that it lists is on the disk."""
     paths = [path for path in sorted(plan.workdir.rglob("*")) if path.is_file()]
+    for path in paths:
+        sync(path)
     libraries = ("datasets", "tokenizers", "transformers")  # local files do without the first
     versions = {name: version(name) for name in libraries if sys.modules.get(name)}
     record = {"complete": True, "arguments": plan.recorded, "seed": plan.args.seed, "inputs": plan.inputs}
@@ -1005,6 +1007,7 @@ def write_manifest(plan: Plan, result: Result, card: str) -> None:
     manifest = plan.workdir / "manifest.json"
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
     manifest.write_text(text, "utf-8", "backslashreplace")  # a file name may hold bytes that are no UTF-8
+    sync(manifest)
 
 
 def publish(plan: Plan) -> None:
@@ -1012,9 +1015,6 @@ def publish(plan: Plan) -> None:
     listed = json.loads((plan.workdir / "manifest.json").read_text(encoding="utf-8"))["sha256"]
     names = [*listed, "manifest.json"]
     left = [name for name in names if (plan.workdir / name).exists()]  # fewer where this was cut off before
-    for name in left:
-        with open(plan.workdir / name, "rb+") as file:
-            os.fsync(file.fileno())  # without it a power cut may leave names of files whose content never arrived
     (plan.out / "manifest.json").unlink(missing_ok=True)
     (plan.out / "tokenizer").mkdir(exist_ok=True)
     # what this run has not written, or an older version, would be read beside the new ones
@@ -2624,6 +2624,12 @@ def fingerprint(path: Path) -> list:
     return [total.hexdigest(), lines]
 
 
+def sync(path: Path) -> None:
+    """Waits until a file is on the disk: a power cut may leave the name and the size of one whose content never arrived."""
+    with open(path, "rb+") as file:
+        os.fsync(file.fileno())
+
+
 @contextlib.contextmanager
 def hold(folder: Path) -> Iterator[None]:
     """Makes the folder and keeps other writers out while the block runs; one line says which process is there already.
@@ -2816,8 +2822,7 @@ def save_state(plan: Plan, result: Result, seen: Seen, files: dict[str, Any]) ->
         file.flush()
     written = [path for path in plan.workdir.iterdir() if path.name in OUTPUTS or STORED.fullmatch(path.name)]
     for path in written:
-        with open(path, "rb+") as file:
-            os.fsync(file.fileno())
+        sync(path)
     sources = []
     for source in plan.all_sources:
         # a place counts in rows as they are fetched; where messages were joined to conversations, rows are others
@@ -2842,8 +2847,7 @@ def save_state(plan: Plan, result: Result, seen: Seen, files: dict[str, Any]) ->
     temporary = plan.workdir / f"{STATE}.tmp"
     with open(temporary, "wb") as file:
         np.savez(file, state=text, seen=seen.digests(), lengths=np.array(result.lengths, np.uint32))
-        file.flush()
-        os.fsync(file.fileno())
+    sync(temporary)
     os.replace(temporary, plan.workdir / STATE)
 
 
@@ -2879,11 +2883,12 @@ def go_on(plan: Plan, result: Result, seen: Seen) -> bool:
     if folder != plan.workdir:
         shutil.rmtree(plan.workdir, ignore_errors=True)
         plan.workdir.mkdir()
-        for name in (*state["bytes"], STATE):
+        for name in (*state["bytes"], STATE):  # the state last, when all that it counts on is on the disk
             if STORED.fullmatch(name):  # nobody changes a shard
                 link_or_copy(folder / name, plan.workdir / name)
             else:
                 shutil.copyfile(folder / name, plan.workdir / name)
+            sync(plan.workdir / name)
     for path in plan.workdir.iterdir():
         if path.name in state["bytes"]:
             if path.stat().st_size > state["bytes"][path.name]:
@@ -2911,7 +2916,8 @@ def give_up(workdir: Path) -> None:
 
 
 def is_left_to_publish(plan: Plan) -> bool:
-    """Whether a run like this one was ended while its files went to their places: each is here or there, and whole."""
+    """Whether a run like this one was ended while its files went to their places: each is here or there, and whole, as
+    they were on the disk before the manifest was."""
     try:
         record = json.loads((plan.workdir / "manifest.json").read_text(encoding="utf-8"))
         places = {name: plan.workdir / name for name in record["sha256"]}
