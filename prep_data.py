@@ -202,8 +202,7 @@ def read_hub(source: Source, part: str, dataset: Any) -> Iterator[dict]:
     """The rows of a split. Where a run that was cut off had come to is in `source.places`: what lies between the first rows
     and there is not fetched again. The place, kept up to date, is the state of a stream before a batch, and how many rows
     of that batch were read; None where there is no such state, as for a set that is on the disk."""
-    begun = source.places.pop(part, None)
-    source.fetched[part] = source.rows[f"{part} read"] if begun else 0
+    begun = source.places.get(part)
     if begun:
         yield from (row for row, _ in itertools.islice(in_places(dataset, None, FIRST_ROWS), FIRST_ROWS))
     state, n_rows = begun or (None, 0)
@@ -2897,6 +2896,8 @@ def go_on(plan: Plan, result: Result, seen: Seen) -> bool:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
     for source, (rows, places) in zip(plan.all_sources, state["sources"]):
         source.rows, source.places = Counter(rows), places
+        # a place stays what it is until a row behind it comes, which may be never
+        source.fetched = Counter({part: rows[f"{part} read"] for part in places})
     result.tally = Tally(**{name: Counter(counts) for name, counts in state["tally"].items()})
     result.stats = {part: Counter(counts) for part, counts in state["stats"].items()}
     result.shards, result.how, plan.args.jsonl = state["shards"], state["how"], state["jsonl"]

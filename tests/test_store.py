@@ -316,8 +316,10 @@ def test_a_damaged_state_is_none(corpus, tmp_path, monkeypatch, capsys):
         shutil.rmtree(tmp_path / "cut")
 
 
-def test_a_stream_is_not_fetched_again(tmp_path, chat_data, monkeypatch):
-    """The real client's streams: of eight files, those that were read are not opened a second time but for their first rows."""
+@pytest.fixture
+def streamed(tmp_path, chat_data, monkeypatch):
+    """Runs prep_data.py on the real client's streams, of eight files each; returns what is there, and which files were
+    opened for it."""
     import datasets
 
     opened = []
@@ -325,25 +327,38 @@ def test_a_stream_is_not_fetched_again(tmp_path, chat_data, monkeypatch):
     def rows(files):
         for file in files:
             opened.append(file)
-            for number in range(250):
+            for number in range(150):
                 yield {"text": f"File {file} says in its line {number} that {number * file} is a number."}
 
     def load_hub(source, args, held_out):
-        source.parts = {"train": datasets.IterableDataset.from_generator(rows, gen_kwargs={"files": list(range(1, 9))})}
+        first = {"a": 1, "b": 11}[source.name]
+        files = {"files": list(range(first, first + 8))}
+        source.parts = {"train": datasets.IterableDataset.from_generator(rows, gen_kwargs=files)}
 
     monkeypatch.setattr(prep_data, "load_hub", load_hub)
     monkeypatch.setattr(prep_data, "prefer_cache", lambda: None)
     monkeypatch.setattr(prep_data, "PORTION", 20_000)
-    common = ["--dataset", "made-up/text", "--tokenizer", chat_data / "tokenizer", "--streaming", "--num_proc", 1]
-    common += ["--max_tokens", 70_000, "--out_dir"]
-    call(prep_data.main, *common, tmp_path / "whole")
-    whole = everything(tmp_path / "whole")
+    common = ["--tokenizer", chat_data / "tokenizer", "--streaming", "--num_proc", 1]
+
+    def run(out: Path, *flags) -> tuple[dict[str, bytes], list[int]]:
+        opened.clear()
+        call(prep_data.main, *common, "--out_dir", out, *flags)
+        return everything(out), opened
+
+    return run
+
+
+def test_a_stream_is_not_fetched_again(streamed, tmp_path, monkeypatch):
+    """Of streams that are read one after another, the files that were read are not opened a second time but for the first
+    rows and those before the place; also where one was at its end already when the run went on for the first time."""
+    flags = ["--dataset", "a", "--dataset", "b", "--max_tokens", 1_000_000]
+    whole, _ = streamed(tmp_path / "whole", *flags)
     assert "train_tokenized.jsonl" not in whole and "train.jsonl" in whole, "a stream of text"
-    with monkeypatch.context() as patch:
-        stop_at(patch, 1600, "add")
-        with pytest.raises(Stopped):
-            call(prep_data.main, *common, tmp_path / "cut")
-    before = len(opened)
-    call(prep_data.main, *common, tmp_path / "cut")
-    assert everything(tmp_path / "cut") == whole
-    assert 3 not in opened[before:], "neither among the first rows nor behind the place"
+    for number in (1700, 500):
+        with monkeypatch.context() as patch:
+            stop_at(patch, number, "add")
+            with pytest.raises(Stopped):
+                streamed(tmp_path / "cut", *flags)
+    cut, opened = streamed(tmp_path / "cut", *flags)
+    assert cut == whole
+    assert not {3, 4, 5, 6} & {*opened}
