@@ -899,6 +899,22 @@ def load_what_is_not_local(plan: Plan) -> Any:
     return tokenizer
 
 
+VAL_ROOM = 5_000_000  # characters of JSON: some million tokens, which tell models apart; more take time from training
+
+
+def hold_out(source: Source, rows: Iterator, room: int) -> Iterator:
+    """The validation rows of a source in a run that streams: all of a file, and of a hub's split, which may take hours to
+    fetch, the first ones that fill `room` characters."""
+    if isinstance(source.parts["val"], list):
+        yield from rows
+        return
+    while source.rows["val characters"] < room and (row := next(rows, None)):
+        source.rows["val characters"] += len(row[1])
+        yield row
+    if source.rows["val characters"] >= room:
+        source.notes[f"validation ends behind {source.rows['val clean']:,} of its rows, as it is streamed"] = None
+
+
 def rows_of(plan: Plan, seen: Seen, tally: Tally) -> Any:
     """(part, keys, row as JSON): read, cleaned and mixed, one at a time, with a bar that counts them. The part is ""
     where validation is still to be drawn, which happens when it is known which rows survive."""
@@ -908,8 +924,11 @@ def rows_of(plan: Plan, seen: Seen, tally: Tally) -> Any:
     n_done = sum(source.rows["train clean"] for source in sources)  # by a run that was cut off
     train = itertools.islice(train, args.max_rows and max(0, args.max_rows - n_done))
     if with_val:  # validation comes first: what is in it must not be trained on
-        held_out = itertools.chain(*[clean(source, "val", seen, tally, args) for source in with_val])
-        rows = itertools.chain((("val", *row) for row in held_out), (("train", *row) for row in train))
+        held_out = [clean(source, "val", seen, tally, args) for source in with_val]
+        if args.streaming:
+            held_out = [hold_out(*each, VAL_ROOM // len(with_val)) for each in zip(with_val, held_out)]
+        rows = (("val", *row) for row in itertools.chain(*held_out))
+        rows = itertools.chain(rows, (("train", *row) for row in train))
     else:
         rows = (("", *row) for row in train)
     parts = [source.parts["train"] for source in sources] + [source.parts["val"] for source in with_val]
@@ -3000,7 +3019,7 @@ def build_parser() -> OneLineParser:
     add("--config", help="configuration of a hub data set that has several (default: its only one)")
     add("--split", help="split of a hub data set or a folder to train on (default: its train split)")
     add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
-    add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk; needs --max_rows or --max_tokens")
+    add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk, and of its validation split some million tokens; needs --max_rows or --max_tokens")
     add("--max_rows", help="stop after this many clean rows of --dataset (default: all)")
     add("--max_tokens", help="stop after this many training tokens (default: all)")
     add = parser.add_argument_group("format and cleaning").add_argument

@@ -331,9 +331,10 @@ def streamed(tmp_path, chat_data, monkeypatch):
                 yield {"text": f"File {file} says in its line {number} that {number * file} is a number."}
 
     def load_hub(source, args, held_out):
-        first = {"a": 1, "b": 11}[source.name]
-        files = {"files": list(range(first, first + 8))}
-        source.parts = {"train": datasets.IterableDataset.from_generator(rows, gen_kwargs=files)}
+        first = {"a": {"train": 1}, "b": {"train": 11}, "with-validation": {"train": 1, "val": 11}}[source.name]
+        for part, number in first.items():
+            files = {"files": list(range(number, number + 8))}
+            source.parts[part] = datasets.IterableDataset.from_generator(rows, gen_kwargs=files)
 
     monkeypatch.setattr(prep_data, "load_hub", load_hub)
     monkeypatch.setattr(prep_data, "prefer_cache", lambda: None)
@@ -362,3 +363,23 @@ def test_a_stream_is_not_fetched_again(streamed, tmp_path, monkeypatch):
     cut, opened = streamed(tmp_path / "cut", *flags)
     assert cut == whole
     assert not {3, 4, 5, 6} & {*opened}
+
+
+def test_of_a_stream_only_the_beginning_of_its_validation_is_fetched(streamed, tmp_path, monkeypatch):
+    flags = ["--dataset", "with-validation", "--max_tokens", 12_000]
+    monkeypatch.setattr(prep_data, "VAL_ROOM", 27_000)
+    whole, opened = streamed(tmp_path / "whole", *flags)
+    assert max(opened) < 18, "not all files of the validation split"
+    rows = read_jsonl(tmp_path / "whole/val.jsonl")
+    sizes = [len(json.dumps(row)) for row in rows]
+    assert sum(sizes[:-1]) < 27_000 <= sum(sizes)
+    manifest = json.loads(whole["manifest.json"])
+    assert f"validation ends behind {len(rows)} of its rows" in manifest["card"] and manifest["val"]["rows"] == len(
+        rows
+    )
+    for number in (330, 100):  # among validation, which takes more than a portion, and behind it
+        with monkeypatch.context() as patch:
+            stop_at(patch, number, "add")
+            with pytest.raises(Stopped):
+                streamed(tmp_path / "cut", *flags)
+    assert streamed(tmp_path / "cut", *flags)[0] == whole
