@@ -22,6 +22,7 @@ import export_gguf
 
 gguf = pytest.importorskip("gguf")
 
+ROLE_TOKENS = {"<|system|>", "<|user|>", "<|assistant|>", "<|endoftext|>"}
 TALK = [
     {"role": "user", "content": "Hi"},
     {"role": "assistant", "content": FACTS["Hi"]},
@@ -71,7 +72,10 @@ def test_the_weights_and_the_tokens_are_those_of_the_folder(folder, dtype, toler
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     ids = torch.tensor([tokenizer.apply_chat_template(TALK, return_dict=False)])
     torch.testing.assert_close(theirs(ids).logits, ours(ids).logits, rtol=0, atol=tolerance)
+    if transformers.__version__ < "5" and folder.name.startswith("qwen"):
+        return  # its reader cuts words as Qwen's own tokenizers do, whatever the file says
     read = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=f"{dtype}.gguf")
+    read.add_tokens(sorted(ROLE_TOKENS), special_tokens=True)  # nor does it look at a token's type
     for text in (*HOSTILE, *FACTS, *FACTS.values(), "don't  stop\t\n\n 1234 été"):
         if not re.search("[\ud800-\udfff]", text):
             assert read.encode(text, add_special_tokens=False) == tokenizer.encode(text, add_special_tokens=False)
@@ -89,7 +93,7 @@ def test_the_other_facts_are_those_of_the_folder(folder, capsys):
     assert value("tokenizer.ggml.eos_token_id") == tokenizer.eos_token_id and not value("tokenizer.ggml.add_bos_token")
     types = dict(zip(value("tokenizer.ggml.tokens"), value("tokenizer.ggml.token_type")))
     control = {token for token, kind in types.items() if kind == gguf.TokenType.CONTROL}
-    assert control == {"<|system|>", "<|user|>", "<|assistant|>", "<|endoftext|>"}
+    assert control == ROLE_TOKENS
     assert sum(kind == gguf.TokenType.UNUSED for kind in types.values()) == 384 - len(tokenizer)
     # plain Jinja with the settings that llama.cpp and its bindings have, and control strings in what was typed
     template = jinja2.Environment(trim_blocks=True, lstrip_blocks=True).from_string(value("tokenizer.chat_template"))
