@@ -546,8 +546,25 @@ def parse_arguments(argv: list[str]) -> argparse.Namespace:
     if unused_gpu := gpu_that_torch_cannot_use(args):
         say(unused_gpu)
     args.precision = choose_precision(args)
-    args.lr = args.lr or (5e-5 if args.init_from else CONFIGS.get(args.cfg, [0] * 4)[3])
+    args.lr = args.lr or default_lr(args)
     return args
+
+
+def default_lr(args) -> float:
+    """The peak learning rate where none is given; 0 of a width that `choose_size` has yet to find."""
+    _, width, _, lr = CONFIGS.get(args.cfg, [0] * 4)
+    if args.init_from:
+        return 5e-5
+    return embeddings_lr(args.n_embd or width) if args.optim == "muon" and width else lr
+
+
+def embeddings_lr(width: int) -> float:
+    """The peak rate beside Muon, which leaves the embeddings to AdamW: they want far more than a whole model does.
+
+    4e-3 for vectors of 768, and by the root of their width less beyond it, as nanochat has it (github.com/karpathy/nanochat,
+    its rates for AdamW); tests/benchmarks/results/defaults.md.
+    """
+    return 4e-3 * (width / 768) ** -0.5
 
 
 def check_shape(args) -> None:
@@ -1549,7 +1566,8 @@ def sizes_for(args, n_vocab: int, flops_per_s: float, context: float, vram_gb: f
         micro_batch = fitting[0] if vram_gb else min(fitting[0], 8)
         n_steps = min(max(1.0, n_tokens / (rows_per_step * args.seq_len)), args.max_steps or math.inf)
         flags = {
-            **shape, "batch_size": micro_batch, "grad_accum": rows_per_step // micro_batch, "lr": float(f"{lr:.1e}"),
+            **shape, "batch_size": micro_batch, "grad_accum": rows_per_step // micro_batch,
+            "lr": float(f"{embeddings_lr(64 * n) if args.optim == 'muon' else lr:.1e}"),
             "eval_every": math.ceil(n_steps / 20),
             "save_every": math.ceil(n_steps * min(1 / 20, SNAPSHOT_S / (args.max_hours * 3600))),
         }  # fmt: skip
@@ -2656,8 +2674,8 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument_group("optimizer").add_argument
     add("--optim", choices=("adamw", "adamw8bit", "muon"), default="adamw", help="adamw8bit saves 6 bytes a parameter; "
         "muon needs fewer steps from scratch (its embeddings are AdamW's)")
-    add("--lr", help="peak learning rate; by default 5e-5 with --init_from, else by --cfg: "
-        + ", ".join(f"{name} {lr:g}" for name, (*_, lr) in CONFIGS.items()))
+    add("--lr", help="peak learning rate; by default 5e-5 with --init_from, 4e-3 at a width of 768 with --optim muon, else "
+        "by --cfg: " + ", ".join(f"{name} {lr:g}" for name, (*_, lr) in CONFIGS.items()))
     add("--muon_lr", default=0.02, help="peak learning rate of the matrices with --optim muon")
     add("--warmup_steps", help="steps in which the learning rate rises; by default 5 %% of the run, at most 2000")
     add("--schedule", choices=("cosine", "linear", "wsd"), default="cosine", help="how it falls; wsd: level until the "

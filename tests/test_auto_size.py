@@ -49,7 +49,7 @@ def test_the_choice_is_the_best_of_what_the_hours_can_do(hours):
     )
     assert best["tokens"] == pytest.approx(flops / per_token, rel=1e-3)
     assert 0.7 < of_step / (0.2920 * flops**0.3271) < 1.42, "the nearest power of two"
-    assert flags["lr"] == pytest.approx(0.3118 * flops**-0.1250, rel=0.04)
+    assert flags["lr"] == pytest.approx(4e-3 * (768 / flags["n_embd"]) ** 0.5, rel=0.04), "that of Muon's embeddings"
     seconds_of_step = of_step / best["tokens"] * hours * 3600
     assert flags["save_every"] * seconds_of_step < 1900 + seconds_of_step, "what a power cut costs"
     assert train.predict_memory(config, args, 50_260, flags["batch_size"], False)["total"] < 16 * train.USABLE_VRAM
@@ -59,10 +59,27 @@ def test_less_memory_gives_smaller_micro_batches_and_then_smaller_models():
     args = train.build_parser().parse_args(["--model_dir", "none", "--cfg", "auto", "--max_hours", "168"])
     args.precision = "bf16"
     large, small, tiny = (train.sizes_for(args, 50_260, 3e13, 1024, gib) for gib in (24, 8, 2))
+    assert {size["flags"]["lr"] for size in large} == {float(f"{0.3118 * (168 * 3600 * 3e13) ** -0.1250:.1e}")}, (
+        "AdamW's"
+    )
     wide, narrow = (next(s["flags"] for s in sizes if s["flags"]["n_layer"] == 16) for sizes in (large, small))
     assert wide["batch_size"] > narrow["batch_size"]
     assert wide["batch_size"] * wide["grad_accum"] == narrow["batch_size"] * narrow["grad_accum"]
     assert len(tiny) < len(small) <= len(large)
+
+
+@pytest.mark.parametrize(
+    "flags, rate",
+    [
+        ("--cfg tiny", 1e-3),
+        ("--cfg tiny --optim muon", 4e-3 * 3**0.5),
+        ("--cfg tiny --optim muon --n_embd 192", 8e-3),
+        ("--cfg tiny --optim muon --init_from base", 5e-5),
+    ],
+)
+def test_the_rate_beside_muon_goes_with_the_width(flags, rate):
+    args = train.build_parser().parse_args(["--model_dir", "none", *flags.split()])
+    assert train.default_lr(args) == pytest.approx(rate)
 
 
 def test_a_run_takes_its_size_once(chat_data, tmp_path, capsys, monkeypatch):
