@@ -103,8 +103,11 @@ IGNORED_TEXT = f"{IGNORED}, "
 FORMATS = {
     "messages": {"messages": "messages"},
     "sharegpt": {"messages": "conversations"},
-    "dialog": {"messages": "conversation dialog dialogue dialogs utterances turns chat"},
-    "preference": {"user": "prompt question instruction input query", "assistant": "chosen"},
+    "dialog": {"messages": "conversation dialog dialogue dialogs utterances turns chat contents mapping"},
+    "preference": {
+        "user": "prompt question instruction input query",
+        "assistant": "chosen chosen_response response_chosen preferred preferred_output preferred_response better_response",
+    },
     "chosen": {"messages": "chosen chosen_messages"},
     "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
     "dolly": {"user": "instruction", "context": "context", "assistant": "response"},
@@ -112,17 +115,22 @@ FORMATS = {
     "prompt": {"user": "prompt", "assistant": "completion response"},
     "qa": {"user": "question", "assistant": "answer answers"},
     "pair": {
-        "user": "instruction question prompt query problem input user human context",
+        "user": "instruction question prompt query problem input user human message request context",
         "assistant": "response output answer completion solution reply assistant chatbot bot gpt",
     },
+    "questions": {"user": "questions", "assistant": "answers"},
+    "target": {"user": "inputs_pretokenized inputs source input", "assistant": "targets_pretokenized targets target"},
     "text": {"text": "text content"},
 }
 # Who speaks, by the names that data sets and rendered chats have for it.
 SPEAKERS = {
     "user": "user human prompter customer client patient student questioner seeker instruction instruct question query prompt q "
-    "input context usuario utilisateur nutzer frage вопрос 用户 问 人类",
+    "input context usuario utilisateur nutzer benutzer frage anweisung pergunta pregunta instrução instrucción instrucciones istruzione "
+    "domanda utente usuário kullanıcı soru pytanie użytkownik gebruiker vraag вопрос пользователь инструкция 用户 问 人类 指令 问题 "
+    "指示 質問 入力 ユーザー 질문 명령어 입력 지시 사용자 سؤال السؤال المستخدم تعليمات प्रश्न",
     "assistant": "assistant gpt gpt4 chatgpt bot chatbot model bard bing ai agent doctor therapist counselor teacher tutor expert "
-    "claude answer response output completion solution reply a asistente assistent antwort ответ 助手 答",
+    "claude answer response output completion solution reply a asistente assistent antwort resposta respuesta risposta réponse cevap "
+    "odpowiedź antwoord ответ ассистент 助手 助理 答 回答 回复 応答 アシスタント 답변 응답 답 جواب الجواب الإجابة المساعد उत्तर",
     "system": "system developer sys",
     "tool": "tool function ipython observation function_call function_response tool_call tool_response tool_result",
 }
@@ -313,7 +321,7 @@ def convert(row: Any, finder: Finder) -> dict:
     mended: dict[str, int] = defaultdict(int)
     system, messages = in_order(turns, mended)
     if system is None and layout.optional["system"]:
-        system = row[layout.optional["system"][0]]
+        system = text_of(row[layout.optional["system"][0]])
     system = "" if cell(system) is None else check_text(system, may_be_empty=True)
     if "weight" in messages[1] and all("weight" in message for message in messages[1::2]):
         raise Drop("every answer is marked as not to be learned")
@@ -344,9 +352,12 @@ def in_order(turns: list[dict], mended: dict[str, int]) -> tuple[str | None, lis
         except Drop as reason:
             broken = str(reason)
             break
-        if role == "user" and "<" in content and (match := PLACEHOLDER.search(content)):
-            name = next(filter(None, match.groups()))
-            raise Drop(f"needs {'images' if name in ('image', 'img') else name}")
+        if "<" in content:
+            if role == "user" and (match := PLACEHOLDER.search(content)):
+                name = next(filter(None, match.groups()))
+                raise Drop(f"needs {'images' if name in ('image', 'img') else name}")
+            if TOOL_CALL.search(content):
+                raise Drop("needs tools")
         if content.rstrip()[-1] in ">]" and (cut := without_end(content)) != content and cut:
             mended["end marks of another format cut"] += 1
             content = cut
@@ -777,6 +788,9 @@ ADVICE = {
     "--seq_len": "raise --seq_len",
     "too long": "raise --seq_len, or take --too_long truncate",
     "marked": "--marked keep learns what the data set marks as bad",
+    "broken encoding": "the file is no UTF-8 and its code page could not be told; save it as UTF-8",
+    "turns are not": "where the conversations are no conversations, name what is: --columns user=COLUMN,assistant=COLUMN",
+    "too few rows": "two rows at least are wanted, one to train on and one to validate; one long conversation is one row",
     "needs": "a model of text cannot learn from such rows; take another data set",
 }
 
@@ -795,11 +809,18 @@ def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]
     """Ends the run where already the first row of a file shows that it cannot be read."""
     if reason == "unknown columns":
         known = "; ".join(
-            f"{name} ({', '.join(spec.replace(' ', '/') for spec in parts.values())})"
+            f"{name} ({', '.join('/'.join([*spec.split()[:3], *['...'] * (spec.count(' ') > 2)]) for spec in parts.values())})"
             for name, parts in formats.items()
         )
-        columns = some(row) if isinstance(row, dict) else "none"
-        fail(f"{place}: unknown columns {columns}; use --columns user=COLUMN,assistant=COLUMN; known are {known}")
+        row = row if isinstance(row, dict) else {}
+        texts = [name for name in row if isinstance(row[name], str) and re.fullmatch(r"[\w. -]{1,40}", name)][:2]
+        example = "user={},assistant={}".format(*(texts if len(texts) == 2 else ("COLUMN", "COLUMN")))
+        mend = f"use --columns {quoted(example)}, with the names of what is asked and what is answered"
+        if any(len(name) > 40 or name.count(" ") > 2 for name in row):
+            mend = (
+                f"where the first line is a row, put the names above it (sed -i '1i question,answer' FILE); else {mend}"
+            )
+        fail(f"{place}: unknown columns {some(row) or 'none'}; {mend}; known are {known}")
     if reason == "one message a row":
         mend = 'add a column conversation_id, write {"messages": [...]} a row, or take --columns text=COLUMN'
         fail(f"{place}: one message a row, and nothing says which belong together; {mend}")
@@ -994,8 +1015,10 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
         for part, count in result.stats.items():
             if not count["supervised"]:  # a model would be trained on nothing, or judged by nothing
                 reasons = sorted(result.tally.dropped.items())
+                few = sum(row["rows"] for row in result.stats.values()) or not reasons  # what is left is only one row
                 why = ", ".join(f"{count} {why}" for why, count in reasons) or "too few rows"
-                fail(f"nothing to learn is left in {part} (dropped: {why}); {advice(result.tally.dropped)}")
+                mend = advice(result.tally.dropped or Counter(["too few rows"] if few else []))
+                fail(f"nothing to learn is left in {part} (dropped: {why}); {mend}")
     spool.unlink(missing_ok=True)
     save_tokenizer(result.tokenizer, plan.workdir / "tokenizer")
     return result
@@ -1674,6 +1697,8 @@ def unwrap(look: Look, value: dict) -> list[Any]:
     if by_name.keys() == value.keys() and not any(map(part_of, value)) and all(map(is_conversation, by_name.values())):
         look.note("an object by id")
         return [{"messages": item} for item in by_name.values()]
+    if any(is_conversation(item) for key, item in by_name.items() if not part_of(key)):
+        return [value]
     told = {key: n_known(name for row in item[:1] for name in names_below(row)) for key, item in by_name.items()}
     if used := [key for key in by_name if part_of(key) != "val" and (told[key] or not any(told.values()))]:
         look.note(f"rows under {some(used)}" + f"; not used: {some(by_name.keys() - set(used))}" * (used != [*by_name]))
@@ -1838,13 +1863,16 @@ FIRST_ROWS = 300
 
 # Parts that any format may have besides its own; every column that is there is used.
 OPTIONAL = {
-    "system": "system system_prompt system_message",
+    "system": "system system_prompt system_message system_instruction systeminstruction",
     "history": "history chat_history dialogue_history dialog_history previous_turns",
-    "context": "context input passage paragraph document article background",
-    "closing": "chosen completion response answer output",  # the answer to a list of messages that ends in a question
+    "context": "context input passage paragraph document article story background",
+    "closing": "chosen completion response answer output choices",  # the answer to a list of messages that ends in a question
 }
 SPEAKER = ("role", "from", "speaker", "author", "sender")
-SAID = ("content", "value", "text", "message", "utterance")
+SAID = ("content", "value", "text", "message", "utterance", "parts", "body", "input_text")
+TALKS = ("data", "lines", "thread", "session", "exchange", "exchanges", "previous_utterance")  # if it holds sentences
+ANSWER = ("text", "value", "content", "answer", "answers", "input_text", "message", "response", "choices")
+MERITS = ("selected", "is_accepted", "pm_score", "overall_score", "score")
 CONVERSATION_ID = (
     "message_tree_id",
     "conversation_id",
@@ -1857,19 +1885,23 @@ CONVERSATION_ID = (
 PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
 TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
 REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "qa_pairs")
-FOLDED = frozenset((*SPEAKER, *NESTED, "prompt"))  # what a row has that is less, or more, than one conversation
+FOLDED = frozenset(
+    (*SPEAKER, *NESTED, "prompt", "patterns")
+)  # what a row has that is less, or more, than one conversation
 
 # Columns, and keys of a turn, that tell which answers are not to be learned: those for which the mark has this value.
 NOT_TO_BE_LEARNED = {
     False: "label kto_tag weight loss_weight loss train training trainable learn is_correct correct accepted is_accepted valid "
-    "is_valid good is_good approved review_result train_on_turn compute_loss use_for_training include keep quality verdict vote",
+    "is_valid good is_good approved review_result train_on_turn compute_loss use_for_training include keep quality verdict vote "
+    "feedback user_feedback human_feedback thumbs rating status decision review judgement judgment answer",
     True: "rejected is_rejected deleted is_deleted bad is_bad masked mask is_masked ignore ignored ignore_loss exclude excluded",
 }
 MARKS = {name: value for value, names in NOT_TO_BE_LEARNED.items() for name in names.split()}
 CLASSES = {"label", "correct", "is_correct", "valid", "is_valid", "good", "is_good"}  # what these say of a plain text
 AMOUNTS = {"weight", "loss_weight", "loss"}  # their 0 is a verdict whatever else occurs
-VERDICTS = dict.fromkeys(("true", "yes", "good", "correct", "accepted", "chosen", "up", "1", "1.0"), True)
-VERDICTS.update(dict.fromkeys(("false", "no", "bad", "wrong", "incorrect", "rejected", "down", "0", "0.0"), False))
+YES = "true yes good correct accept accepted approve approved chosen up thumbs_up thumbs-up thumbsup like liked keep 👍 1 1.0"
+NO = "false no bad wrong incorrect reject rejected declined down thumbs_down thumbs-down thumbsdown dislike disliked discard 👎 0 0.0 -1 -1.0"
+VERDICTS = {**dict.fromkeys(YES.split(), True), **dict.fromkeys(NO.split(), False)}
 # What cannot be learned without: by the name of a column, of a key in a turn, or of a part of a message.
 NEEDS = re.compile(
     r"(?:(?P<images>\w*images?|img|picture|photo)|(?P<audio>(?:input_)?audios?|speech)|(?P<video>videos?)|(?P<files>(?:input_)?files?"
@@ -1879,15 +1911,28 @@ NEEDS = re.compile(
 PLACEHOLDER = re.compile(
     r"(?:\A|\n)[ \t]*<(image|audio|video)>[ \t]*(?:\n|\Z)|\A<(image)>|<(img)>\S{1,500}</img>"  # no run may be read twice
 )
+TOOL_CALL = re.compile(
+    r"^[ \t]*<\|?(?:tool_calls?|function_?call|function_response|tool_response|python_tag|function=\w+)\|?>", re.M
+)
 # How unknown columns may end that hold what is asked and answered, and begin that hold what is not to be learned.
 ASKED = re.compile(r"(?:^|[\W_])(?:question|instruction|prompt|query)$", re.I)
 ANSWERED = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution)$", re.I)
-NOT_GOOD = re.compile(r"(?:rejected|bad|wrong|incorrect|worse|negative)", re.I)
+NOT_GOOD = re.compile(r"(?:non_preferred|dispreferred|(?:response_)?rejected|bad|wrong|incorrect|worse|negative)", re.I)
+CHOSEN = re.compile(r"(?:response_)?chosen|preferred|better_", re.I)
+# What a column's name may have besides the word that says who speaks; and how the names of two candidates end.
+PADDING, CANDIDATE = (
+    re.compile(r"[\W_]*(?:text|message|msg|content|turn|utterance)[\W_]*", re.I),
+    re.compile(r"[\W_]?[ab12]$", re.I),
+)
 
 # What chats are rendered with. ROLE stands for any word of ROLES; the first group of a pattern is the role. No prose
 # begins with the marks that are `sure`; the others make a chat only where most rows of the file look alike.
 TEMPLATES = {
-    "<|im_start|>user": (True, r"<\|im_start\|>[ \t]*(ROLE)\b(?: name=\w+)?[ \t]*\n?"),
+    "<|im_start|>user": (True, r"<\|im_start\|>[ \t]*(ROLE)\b(?: name=\w+)?(?:<\|im_sep\|>)?[ \t]*\n?"),
+    "<|im_user|>": (True, r"<\|im_(ROLE)\|>[^<|\n]{0,40}<\|im_middle\|>"),
+    "<extra_id_1>User": (True, r"<extra_id_\d>(ROLE)\b[ \t]*\n?"),
+    "<s>user": (True, r"<s>(ROLE)\n"),
+    "<reserved_106>": (True, r"(<reserved_10[2367]>)"),
     "<|start_header_id|>user": (
         True,
         r"<\|(?:start_header_id|header_start)\|>\s*(ROLE)\s*<\|(?:end_header_id|header_end)\|>",
@@ -1898,35 +1943,50 @@ TEMPLATES = {
         r"<\|(?:start|start_of_role)\|>\s*(assistant<\|channel\|>(?:analysis|commentary)|ROLE)(?:<\|channel\|>final)?"
         r"\s*<\|(?:message|end_of_role)\|>",
     ),
-    "<|USER_TOKEN|>": (True, r"(?:<\|START_OF_TURN_TOKEN\|>)?<\|(ROLE)_TOKEN\|>"),
-    "[INST]": (True, r"(\[/?INST\]|\[SYSTEM_PROMPT\]|<</?SYS>>)"),
-    "<|user|>": (True, r"<[|｜](ROLE)[|｜]>:?"),
+    "<|USER_TOKEN|>": (True, r"(?:<\|START_OF_TURN_TOKEN\|>)?<\|(ROLE)_TOKEN\|>(?:<\|START_RESPONSE\|>)?"),
+    "[INST]": (True, r"(\[/?INST\]|\[SYSTEM_PROMPT\]|<</?SYS>>|\[(?:/?AVAILABLE_TOOLS|TOOL_CALLS|/?TOOL_RESULTS)\])"),
+    "<|user|>": (True, r"(?:<\|bom\|>)?<[|｜](ROLE)[|｜]>:?"),
     "[|user|]": (True, r"\[\|(ROLE)\|\]:?"),
-    "<user>": (True, r"<(ROLE)>:?"),
+    "<user>": (True, r"<(?:(?:turn|message|msg) (?:role|from|speaker)=[\"'])?(ROLE)[\"']?>:?"),
     "### user:": (False, r"#{2,4} ?(ROLE)(?: ?:|[ \t]*\n)"),
     "**user:**": (False, r"^\*\*(ROLE)(?: ?:\*\*|\*\* ?:)"),
     "[user]:": (False, r"^\[(ROLE)\] ?:?"),
     "USER: ASSISTANT:": (False, r"(?<![^\s>])(?-i:(USER|HUMAN|SYSTEM|ASSISTANT|BOT|AI|GPT)) ?:"),
-    "user:": (False, r"(?:^|(?<=>))[ \t]*(?:GPT4 Correct )?(ROLE) ?[:：]"),
+    "user:": (False, r"(?:^|(?<=>))[ \t]*(?:\[Round \d+\]\s{0,4})?(?:GPT4 Correct )?(ROLE) ?[:：]"),
 }
 MARK_ROLES = {**ROLES, "[inst]": "user", "[/inst]": "assistant", "[system_prompt]": "system", "<<sys>>": "system"}
+MARK_ROLES.update(
+    {f"<reserved_10{n}>": role for n, role in (("2", "user"), ("6", "user"), ("3", "assistant"), ("7", "assistant"))}
+)
+MARK_ROLES.update(
+    {
+        f"[{word}]": "tool"
+        for word in ["available_tools", "/available_tools", "tool_calls", "tool_results", "/tool_results"]
+    }
+)
 MARK_ROLES.update(
     {"<</sys>>": "user", "assistant<|channel|>analysis": "skip", "assistant<|channel|>commentary": "skip"}
 )
 BEGIN = re.compile(
-    r"(?:\s*(?:<s>|<bos>|\[BOS\]|<[|｜](?:[^<>|｜]*(?:begin|start)[^<>|｜]*text|begin▁of▁sentence|endoftext)[|｜]>))*\s*",
+    r"(?:\s*(?:<s>|<bos>|<BOS_TOKEN>|\[BOS\]|\[gMASK\]|<sop>|<[|｜](?:[^<>|｜]*(?:begin|start)[^<>|｜]*text|begin▁of▁sentence|endoftext)[|｜]>))*\s*",
     re.I,
 )
 END = re.compile(
-    r"(?:\s*(?:</s>|[<\[][|｜][^<>|｜\s]{0,12}(?:end|eo[stmd]|return)[^<>|｜\s]{0,20}[|｜][>\]]|<(?:end_of_turn|end_of_utterance|eos|eot|eod|pad)>"
+    r"(?:\s*(?:</s>|[<\[][|｜][^<>|｜\s]{0,12}(?:end|eo[stmd]|return)[^<>|｜\s]{0,20}[|｜][>\]]|<(?:end_of_turn|end_of_utterance|eos|eot|eod|eoh|eoa|pad|turn\|)>|#{2,4} ?End\b"
     r"|<s>|\[/?(?:EOS|SYSTEM_PROMPT)\]))+\s*\Z",
     re.I,
 )
-CLOSING_TAG = re.compile(rf"\s*</(?:{'|'.join(map(re.escape, ROLES))})>\s*\Z", re.I)
+CLOSING_TAG = re.compile(rf"\s*</(?:turn|message|msg|{'|'.join(map(re.escape, ROLES))})>\s*\Z", re.I)
 # The ends of prompts and completions of older fine-tuning files; they are cut where most rows have them.
-ENDS_OF_MOST = re.compile(r"\s*(?:->|=>|###|\bEND\b|\bSTOP\b|<END>|<STOP>|\[DONE\])\s*\Z")
-BOILERPLATE = re.compile(r"Below (?:is|are) ", re.I)  # it says that a task comes; as a system prompt it would be none
-KNOWN_PRELUDE = re.compile(r"below (?:is|are) |a chat between |the following is a conversation|you are ", re.I)
+ENDS_OF_MOST = re.compile(
+    r"\s*(?:->|=>|###|\bEND\b|\bSTOP\b|<END>|<STOP>|\[DONE\]|\n[# ]{0,5}(?i:human|user|instruction|question|q):)\s*\Z"
+)
+BOILERPLATE = re.compile(
+    r"Below (?:is|are) |BEGINNING OF CONVERSATION", re.I
+)  # it says that a task comes; as a system prompt it would be none
+KNOWN_PRELUDE = re.compile(
+    r"below (?:is|are) |beginning of conversation|a chat between |the following is a conversation|you are ", re.I
+)
 # What looks like a role mark at the start of a text, of a template that nobody has written down here.
 UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\|?\]|^#{2,4} ?\w[\w ]{0,20}:)", re.M)
 
@@ -1936,9 +1996,12 @@ END_LENGTH = 400  # characters in which an end mark is looked for: in a long run
 
 def without_end(text: str) -> str:
     """A text without another format's end marks at its very end; where `<s>` is open, `</s>` is no mark but HTML."""
-    if not text.rstrip().endswith((">", "]")):
+    if not text.rstrip().endswith((">", "]", " End", "#End")):
         return text
     cut = text[:-END_LENGTH] + END.sub("", text[-END_LENGTH:])
+    opened = re.search(r"end_of_(\w+)\|>\s*\Z", text[len(cut) :])  # as <|begin_of_solution|> may have
+    if opened and re.search(rf"<\|(?:begin|start)_of_{opened[1]}\|>", cut):
+        return text
     return text if "</s>" in text[len(cut) :] and "<s>" in cut.lstrip()[1:] else cut
 
 
@@ -1962,6 +2025,10 @@ class Template:
         if answer is None or (begins and MARK_ROLES[begins[1].lower()] == "assistant"):
             return self.take_apart(text if answer is None else f"{text}\n{answer}", strict)
         turns, answer = self.take_apart(text, strict, prompt=True), without_tag(without_end(answer))
+        for mark in self.mark.finditer(answer[-END_LENGTH:]):  # of the question that came next
+            if MARK_ROLES[mark[1].lower()] == "user" and not answer[-END_LENGTH:][mark.end() :].strip():
+                answer = answer[:-END_LENGTH] + answer[-END_LENGTH:][: mark.start()].rstrip()
+                break
         if turns and turns[-1]["role"] == "assistant":  # the prompt ends where the answer begins
             turns[-1]["content"] += answer
         elif turns:
@@ -2059,6 +2126,25 @@ def best_path(node: dict) -> list[dict]:
     return [message_of(node) for node in path]
 
 
+def are_sentences(value: Any) -> bool:
+    """Whether a value is a list of texts that may be said in turn, and not one of tags."""
+    texts = isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
+    return texts and sum(text.count(" ") for text in value) >= len(value)
+
+
+def last_branch(nodes: dict[str, dict]) -> list[dict]:
+    """The messages of a chat exported as nodes by id, along the branch that was written last."""
+    path: list[dict] = []
+    node = next((node for node in nodes.values() if not holds(node["parent"])), None)
+    while node is not None and len(path) < 10_000:
+        path.append(node.get("message") or {})
+        children = node["children"] if isinstance(node["children"], list) else []
+        node = nodes.get(str(children[-1])) if children else None
+    shown = [message for message in path if isinstance(message, dict) and first_of(message, SAID)]
+    to_tools = [{"role": "tool", "content": ""} for message in shown if message.get("recipient", "all") != "all"]
+    return to_tools or [{name: message[name] for name in ("author", "content") if name in message} for message in shown]
+
+
 def message_of(node: dict) -> dict:
     """A node of a tree, or a row that is one message, without its number and place."""
     return {"role": node.get(first_of(node, SPEAKER) or ""), "content": node.get(first_of(node, SAID) or "")}
@@ -2110,7 +2196,7 @@ def text_of(content: Any, depth: int = 0) -> Any:
             raise Drop(f"needs {match.lastgroup or match[0]}")
         if kind in ("thinking", "reasoning", "redacted_thinking"):
             return ""
-        name = first_of(content, ("text", "value", "content", "parts"))
+        name = first_of(content, ("text", "value", "content", "parts", "input_text"))
         return text_of(content[name], depth + 1) if name and depth < 4 else content
     return cell(content)
 
@@ -2138,6 +2224,8 @@ class Finder:
         values = {name: [verdict(row[name]) for row in rows if row.get(name) is not None] for name in MARKS}
         # `label` is a verdict where it is true or false throughout; elsewhere it is a class
         self.marks = {name for name, found in values.items() if found and None not in found} | AMOUNTS
+        if not any(row.get("answer") in ("accept", "reject") for row in rows):
+            self.marks.discard("answer")  # yes and no may be what is asked for
         if args.marked == "keep":
             self.marks = set()
         self.find_columns(rows)
@@ -2156,8 +2244,11 @@ class Finder:
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
         for name in names:
             values = [row[name] for row in rows if holds(row.get(name))]
-            found = sum(self.is_chat(value) for value in values)
+            found = sum(self.is_chat(value) or (name in TALKS and are_sentences(value)) for value in values)
             texts = [(value, None) for value in values if isinstance(value, str)][:100]
+            twins = [other for other in names if other != name and CANDIDATE.search(name) and CANDIDATE.sub("", other) == CANDIDATE.sub("", name)]  # fmt: skip
+            if twins and found:  # two answers, and which is the better one stands elsewhere
+                return
             if found and 2 * found >= len(rows):
                 self.formats["found"] = {"messages": name}
             elif texts and most_alike(texts)[0]:
@@ -2166,7 +2257,10 @@ class Finder:
                 continue
             self.tally.found[f"file whose column {name[:40]} holds the conversations"] += 1
             return
-        asked, answered = ([name for name in names if ends.search(name)] for ends in (ASKED, ANSWERED))
+        asked, answered = (
+            [name for name in names if ends.search(name) or ROLES.get(PADDING.sub("", name).lower()) == role]
+            for ends, role in ((ASKED, "user"), (ANSWERED, "assistant"))
+        )
         if len(asked) == len(answered) == 1:
             self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
             self.tally.found[f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"] += 1
@@ -2245,6 +2339,7 @@ class Finder:
                 own = [names[name] for name in spec.split() if name in names and names[name] not in used]
             if part == ("context" if "messages" in parts else "closing"):
                 own = []
+            own = own[:1] if part in ("system", "closing") else own
             optional[part] = own
             used.update(own)
         rest = [name for name in row if name not in used]
@@ -2256,8 +2351,8 @@ class Finder:
             else [(name, match.lastgroup) for name in rest if (match := NEEDS.fullmatch(name.lower()))]
         )
         unused = [name for name in rest if name not in dict(needs)]
-        chosen = any(name.lower().startswith("chosen") for name in used)
-        unused = [name for name in unused if not (chosen and name.lower().startswith("rejected"))]
+        chosen = any(CHOSEN.match(name) for name in used)
+        unused = [name for name in unused if not (chosen and NOT_GOOD.match(name))]
         return Layout(parts, optional, marks, needs, unused, chosen)
 
     def check(self, row: dict, layout: Layout) -> None:
@@ -2286,16 +2381,32 @@ class Finder:
         if "messages" not in parts:
             return turns + self.question_and_answer(row, layout)
         turns += self.turns_from(row[parts["messages"]])
-        if optional["closing"] and turns and role_of(turns[-1]["role"]) == "user":
-            turns += self.answer(row[optional["closing"][0]])
+        for name in optional["closing"]:
+            if turns and role_of(turns[-1]["role"]) == "user":
+                turns += self.answer(row[name])
+            elif holds(row[name]) and not layout.chosen:
+                self.tally.unused[name] += 1
         return turns
 
     def question_and_answer(self, row: dict, layout: Layout) -> list[dict]:
         """The turns of a row that has a column for what is asked and one for what is answered."""
         user, answer = cell(row[layout.parts["user"]]), cell(row[layout.parts["assistant"]])
         context = [
-            check_text(row[name]) for name in layout.optional["context"] if row[name] != "" and not is_blank(row[name])
+            check_text(text)
+            for name in layout.optional["context"]
+            if row[name] != "" and not is_blank(text := text_of(row[name]))
         ]
+        if isinstance(user, list) and not (user and isinstance(user[0], dict) and first_of(user[0], SPEAKER)):
+            columns = answer.values() if isinstance(answer, dict) else [answer]  # a list of texts, where they begin ...
+            answers = next((column for column in columns if isinstance(column, list) and len(column) == len(user)), [])
+            pairs = [
+                ({"role": "user", "content": text_of(text)}, *self.answer(said)) for text, said in zip(user, answers)
+            ]
+            turns = [turn for pair in pairs for turn in pair]
+            if turns and context:
+                turns[0]["content"] = "\n\n".join([check_text(turns[0]["content"]), *context])
+            if turns:
+                return turns
         if isinstance(user, str) and isinstance(answer, str):
             if not context and (self.template or user.lstrip()[:1] in ("<", "[")):
                 turns = self.rendered(user, answer)
@@ -2323,13 +2434,23 @@ class Finder:
             value = from_json(value) or value
         for _ in range(3):
             first = value[0] if isinstance(value, list) and value else value
-            if isinstance(first, dict) and first_of(first, SPEAKER):
+            speaker = first_of(first, SPEAKER) if isinstance(first, dict) else None
+            if speaker and (
+                speaker != "author" or isinstance(first[speaker], dict) or role_of(first[speaker]) in SPEAKERS
+            ):
                 return self.turns_from(value)
             if isinstance(value, list):
-                self.tally.found["first of several answers"] += len(value) > 1
+                merit = first_of(first, MERITS) if isinstance(first, dict) else None
+                if merit and all(
+                    isinstance(item, dict) and isinstance(item.get(merit), (int, float)) for item in value
+                ):
+                    first = max(value, key=operator.itemgetter(merit))
+                    self.tally.found[f"best of several answers by {merit}"] += len(value) > 1
+                else:
+                    self.tally.found["first of several answers"] += len(value) > 1
                 value = first if value else None
             elif isinstance(value, dict):
-                name = next((name for name in ("text", "value", "content", "answer", "answers") if name in value), None)
+                name = next((name for name in ANSWER if name in value), None)
                 value = value[name] if name else value
         return [{"role": "assistant", "content": value}]
 
@@ -2361,6 +2482,10 @@ class Finder:
         if isinstance(value, dict) and depth < 4:
             if first_of(value, REPLIES):
                 return self.turns_from(best_path(value), depth + 1)
+            if value and all(
+                isinstance(node, dict) and {"parent", "children"} <= node.keys() for node in value.values()
+            ):
+                return self.turns_from(last_branch(value), depth + 1)
             columns = [column for column in value.values() if isinstance(column, list)]
             if first_of(value, SPEAKER) and len(columns) == len(value) and len(set(map(len, columns))) == 1:
                 return self.turns_from([dict(zip(value, values)) for values in zip(*columns)], depth + 1)
@@ -2370,6 +2495,8 @@ class Finder:
             raise Drop("turns are not a list of messages")
         if value and all(isinstance(turn, str) for turn in value):
             return self.spoken_in_turn(value)
+        if value and isinstance(value[0], list) and value[0] and isinstance(value[0][0], tuple):  # maps of Arrow
+            value = [dict(turn) for turn in value]
         if value and all(isinstance(turn, (list, tuple)) and len(turn) == 2 for turn in value):
             if all(role_of(role) in SPEAKERS for role, _ in value):
                 return [{"role": role, "content": content} for role, content in value]
@@ -2490,6 +2617,11 @@ def joined(nodes: list[dict]) -> Any:
 def unnested(row: Any, depth: int = 0) -> Iterator[Any]:
     """The rows inside a row: its instances, or the questions below a paragraph, each with what they share."""
     name = first_of(row, NESTED) if isinstance(row, dict) and len(row) < 100 else None
+    asked, said = (row.get("patterns"), row.get("responses")) if isinstance(row, dict) else (None, None)
+    if isinstance(asked, list) and isinstance(said, list) and said:  # the intents of a chatbot of rules
+        rest = {key: value for key, value in row.items() if key not in ("patterns", "responses")}
+        yield from ({**rest, "question": text, "answer": said[n % len(said)]} for n, text in enumerate(asked))
+        return
     if (
         name is None
         or depth > 3

@@ -153,16 +153,16 @@ def test_a_tree_that_bites_its_tail_ends():
 
 
 def test_columns_and_format_override(tmp_path, capsys):
-    odd = [{"q": f"q{n}", "a": f"a{n}", "c": "hint" if n else "", "s": "Be."} for n in range(3)]
+    odd = [{"m": f"q{n}", "n": f"a{n}", "c": "hint" if n else "", "s": "Be."} for n in range(3)]
     file = write_jsonl(tmp_path / "odd.jsonl", odd)
     line = mistake(capsys, prep_data.main, ["--dataset", file, "--out_dir", tmp_path / "x", "--train_tokenizer", "260"])
-    assert "q, a, c, s" in line
+    assert "m, n, c, s" in line
     assert "alpaca (instruction, input, output)" in line
-    assert "--columns" in line
-    prep("--dataset", file, "--out_dir", tmp_path / "out", "--columns", "user=q,assistant=a,context=c,system=s")
+    assert "--columns user=m,assistant=n," in line
+    prep("--dataset", file, "--out_dir", tmp_path / "out", "--columns", "user=m,assistant=n,context=c,system=s")
     expected = [chat(f"q{n}" + ("\n\nhint" if n else ""), f"a{n}", system="Be.") for n in range(3)]
     assert by_first(rows_of(tmp_path / "out")) == expected
-    prep("--dataset", file, "--out_dir", tmp_path / "text", "--columns", "text=q")
+    prep("--dataset", file, "--out_dir", tmp_path / "text", "--columns", "text=m")
     assert by_first(rows_of(tmp_path / "text")) == [{"text": f"q{n}"} for n in range(3)]
 
     alpaca = write_jsonl(tmp_path / "alpaca.jsonl", GOLDEN["alpaca"][0])

@@ -226,6 +226,26 @@ READ = {
     "capital letters": ({"Question": U, "Answer": A}, SHORT),
     "query and response": ({"query": U, "response": A}, SHORT),
     "problem and solution": ({"problem": U, "solution": A}, SHORT),
+    "Gemini": ({"systemInstruction": {"parts": [{"text": "Be brief."}]}, "contents": [{"role": "user", "parts": [{"text": U}]}, {"role": "model", "parts": [{"text": A}]}]}, [("system", "Be brief."), *SHORT]),
+    "Bedrock": ({"system": [{"text": "Be brief."}], "messages": [{"role": who, "content": [{"text": what}]} for who, what in SHORT]}, [("system", "Be brief."), *SHORT]),
+    "Cohere": ({"chat_history": [{"role": "USER", "message": U}, {"role": "CHATBOT", "message": A}], "message": V, "response": B}, LONG),
+    "OpenAI's preferred output": ({"input": {"messages": turns(SHORT[:1])}, "preferred_output": turns(SHORT[1:]), "non_preferred_output": turns(SHORT[1:])}, SHORT),
+    "OpenAI's stored completions": ({"messages": turns(SHORT[:1]), "choices": [{"index": 0, "message": {"role": "assistant", "content": A}}]}, SHORT),
+    "a request and its response": ({"request": {"messages": turns(SHORT[:1])}, "response": {"choices": [{"message": {"role": "assistant", "content": A}}]}}, SHORT),
+    "ChatGPT's export": ({"title": "x", "mapping": {"r": {"parent": None, "children": ["u"], "message": None}, **{key: {"parent": above, "children": below, "message": {"author": {"role": who}, "content": {"content_type": "text", "parts": [what]}, "recipient": "all"}} for key, above, below, (who, what) in zip("uxa", "ruu", (["x", "a"], [], []), (*SHORT[:1], ("assistant", "Older."), SHORT[1]))}}}, SHORT),
+    "CoQA": ({"story": "Box {}.", "questions": [{"input_text": U, "turn_id": 1}, {"input_text": V}], "answers": [{"span_text": "x", "input_text": A}, {"input_text": B}]}, [("user", U + "\n\nBox {}."), SHORT[1], *LONG[2:]]),
+    "CoQA on the hub": ({"questions": [U, V], "answers": {"input_text": [A, B], "answer_start": [1, 2]}}, LONG),
+    "answers with scores": ({"question": U, "answers": [{"author": "x", "pm_score": 1, "text": "No."}, {"author": "y", "pm_score": 9, "text": A}]}, SHORT),
+    "inputs and targets": ({"inputs": U, "targets": A, "language_code": "eng"}, SHORT),
+    "source and target": ({"source": U, "target": A}, SHORT),
+    "input_text and output_text": ({"input_text": U, "output_text": A, "id": "x"}, SHORT),
+    "q and a": ({"Q": U, "A": A}, SHORT),
+    "author and body": ({"comments": [{"author": "customer", "body": U}, {"author": "agent", "body": A}]}, SHORT),
+    "UltraChat as it came": ({"id": "0", "data": [U, A, V, B]}, LONG),
+    "intents": ({"tag": "x", "patterns": [U], "responses": [A], "context": [""]}, SHORT),
+    "an end that was begun": ({"question": U, "answer": "<|begin_of_solution|>" + A + "<|end_of_solution|>"}, [SHORT[0], ("assistant", "<|begin_of_solution|>" + A + "<|end_of_solution|>")]),
+    "a prompt whose answer goes on to the next question": ({"prompt": f"\n\nHuman: {U}\n\nAssistant:", "completion": A + "\n\nHuman:"}, SHORT),
+    "an answer that goes on to the next question": ({"prompt": U, "completion": A + "\nUser:"}, SHORT),
     "input and output": ({"input": U, "output": A}, SHORT),
     "instances": ({"instruction": "Find it.", "instances": [{"input": U, "output": A}]}, [("user", "Find it.\n\n" + U), SHORT[1]]),
     "paragraphs": ({"title": "x", "paragraphs": [{"context": "Box {}.", "qas": [{"question": U, "answers": [{"text": A}]}]}]}, [("user", U + "\n\nBox {}."), SHORT[1]]),
@@ -267,6 +287,19 @@ RENDERED = {
     "OpenChat": "GPT4 Correct User: Q1<|end_of_turn|>GPT4 Correct Assistant: A1<|end_of_turn|>GPT4 Correct User: Q2<|end_of_turn|>GPT4 Correct Assistant: A2<|end_of_turn|>",
     "OpenAssistant": "<|prompter|>Q1<|endoftext|><|assistant|>A1<|endoftext|><|prompter|>Q2<|endoftext|><|assistant|>A2<|endoftext|>",
     "our own": "<|user|>Q1<|assistant|>A1<|endoftext|><|user|>Q2<|assistant|>A2<|endoftext|>",
+    "Gemma 4": "<bos><|turn>user\nQ1<turn|>\n<|turn>model\nA1<turn|>\n<|turn>user\nQ2<turn|>\n<|turn>model\nA2<turn|>\n",
+    "Phi 4": "<|im_start|>user<|im_sep|>\nQ1<|im_end|><|im_start|>assistant<|im_sep|>\nA1<|im_end|><|im_start|>user<|im_sep|>\nQ2<|im_end|><|im_start|>assistant<|im_sep|>\nA2<|im_end|>",
+    "Kimi": "<|im_user|>user<|im_middle|>Q1<|im_end|><|im_assistant|>assistant<|im_middle|>A1<|im_end|><|im_user|>user<|im_middle|>Q2<|im_end|><|im_assistant|>assistant<|im_middle|>A2<|im_end|>",
+    "Nemotron": "<extra_id_1>User\nQ1\n<extra_id_1>Assistant\nA1\n<extra_id_1>User\nQ2\n<extra_id_1>Assistant\nA2",
+    "Saiga": "<s>user\nQ1</s>\n<s>bot\nA1</s>\n<s>user\nQ2</s>\n<s>bot\nA2</s>",
+    "Baichuan": "<reserved_106>Q1<reserved_107>A1</s><reserved_106>Q2<reserved_107>A2</s>",
+    "InternLM": "<s><|User|>:Q1<eoh>\n<|Bot|>:A1<eoa>\n<|User|>:Q2<eoh>\n<|Bot|>:A2<eoa>\n",
+    "Jamba": "<|startoftext|><|bom|><|user|> Q1<|eom|><|bom|><|assistant|> A1<|eom|><|bom|><|user|> Q2<|eom|><|bom|><|assistant|> A2<|eom|>",
+    "Command R7": "<BOS_TOKEN><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Q1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>A1<|END_RESPONSE|><|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Q2<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|><|START_RESPONSE|>A2<|END_RESPONSE|><|END_OF_TURN_TOKEN|>",
+    "ChatGLM": "[Round 1]\n\n问：Q1\n\n答：A1\n\n[Round 2]\n\n问：Q2\n\n答：A2",
+    "Dolly": "Below is an instruction.\n\n### Instruction:\nQ1\n\n### Response:\nA1\n\n### Instruction:\nQ2\n\n### Response:\nA2\n\n### End",
+    "turns in tags": '<turn role="user">Q1</turn><turn role="assistant">A1</turn><turn role="user">Q2</turn><turn role="assistant">A2</turn>',
+    "Korean": "### 질문: Q1\n\n### 답변: A1\n\n### 질문: Q2\n\n### 답변: A2",
     "DeepSeek": "<｜begin▁of▁sentence｜><｜User｜>Q1<｜Assistant｜>A1<｜end▁of▁sentence｜><｜User｜>Q2<｜Assistant｜>A2<｜end▁of▁sentence｜>",
     "Command": "<|START_OF_TURN_TOKEN|><|USER_TOKEN|>Q1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>A1<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|USER_TOKEN|>Q2<|END_OF_TURN_TOKEN|><|START_OF_TURN_TOKEN|><|CHATBOT_TOKEN|>A2<|END_OF_TURN_TOKEN|>",
     "Granite": "<|start_of_role|>user<|end_of_role|>Q1<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>A1<|end_of_text|>\n<|start_of_role|>user<|end_of_role|>Q2<|end_of_text|>\n<|start_of_role|>assistant<|end_of_role|>A2<|end_of_text|>",
@@ -395,6 +428,10 @@ MARKED = {
     "rejected": ({**GOOD, "rejected": True}, "rejected"),
     "deleted": ({"text": U, "deleted": True}, "deleted"),
     "is_correct": ({**PAIR, "is_correct": False}, "is_correct"),
+    "feedback": ({**PAIR, "feedback": "thumbs_down"}, "feedback"),
+    "status": ({**PAIR, "status": "rejected"}, "status"),
+    "rating": ({**PAIR, "rating": -1}, "rating"),
+    "answer": ({"prompt": U, "response": A, "answer": "reject"}, "answer"),
     "loss in every turn": ({"messages": [*turns(SHORT[:1]), {"role": "assistant", "content": A, "loss": 0}]}, "marked"),
 }
 
@@ -404,7 +441,18 @@ def test_rows_marked_as_bad_are_dropped(tmp_path, name):
     bad, word = MARKED[name]
     mark = next((key for key in bad if key == name.split(",")[0]), None)
     good = (
-        {**bad, mark: {"False": "True", "bad": "good"}.get(bad[mark]) or type(bad[mark])(not bad[mark])}
+        {
+            **bad,
+            mark: {
+                "False": "True",
+                "bad": "good",
+                "thumbs_down": "thumbs_up",
+                "rejected": "approved",
+                "reject": "accept",
+                -1: 1,
+            }.get(bad[mark])
+            or type(bad[mark])(not bad[mark]),
+        }
         if mark
         else GOOD
     )
@@ -421,7 +469,7 @@ def test_rows_marked_as_bad_are_dropped(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "more", [{"label": 3}, {"label": "sports"}, {"weight": 0.5}, {"correct": "B"}, {"rejected": "No."}, {"train": "Bonn to Ulm"}]
+    "more", [{"label": 3}, {"label": "sports"}, {"weight": 0.5}, {"correct": "B"}, {"rejected": "No."}, {"train": "Bonn to Ulm"}, {"status": "completed"}, {"rating": 4}]
 )  # fmt: skip
 def test_what_is_no_verdict_drops_nothing(tmp_path, more):
     rows = [{**filled(PAIR, n), **more} for n in range(8)]
@@ -507,6 +555,8 @@ def test_the_ends_of_older_files_are_cut_where_most_rows_have_them(tmp_path, end
         ({"tools": "[{\"name\": \"search\"}]"}, "tools"),
         ({"messages": [*turns([SHORT[0]]), {"role": "assistant", "content": None, "tool_calls": [{"id": 1}]}]}, "tools"),
         ({"messages": turns([*SHORT, ("tool", "x"), ("assistant", "y")])}, "tools"),
+        ({"messages": turns([SHORT[0], ("assistant", "I look.\n<tool_call>\n{}\n</tool_call>")])}, "tools"),
+        ({"messages": turns([SHORT[0], ("assistant", "<functioncall> {}")])}, "tools"),
         ({"messages": turns([("user", [{"type": "text", "text": "See."}, {"type": "image_url", "image_url": {}}]), SHORT[1]])}, "images"),
         ({"messages": turns([("user", [{"type": "input_audio"}]), SHORT[1]])}, "audio"),
         ({"messages": turns([("user", "<image>\n" + U), SHORT[1]])}, "images"),
@@ -535,6 +585,14 @@ REFUSED = {
         "sort the rows by conversation",
     ),
     "turns of unknown keys": ([{"messages": [{"toy_input": U, "toy_output": A}]}] * 3, "turns without a role"),
+    "two candidates": (
+        [{"conversation_a": turns(SHORT), "conversation_b": turns(SHORT), "winner": "b"}],
+        "unknown columns",
+    ),
+    "a table without names": (
+        [{"Where is the first box?": "Who has the key?", "Ada": "Bob"}],
+        "put the names above it",
+    ),
     "questions only": ([{"messages": turns([SHORT[0]])} for n in range(3)], "3 no assistant turn"),
 }
 
