@@ -657,8 +657,14 @@ def load_data(args):
         tokenizer_sha = {f"tokenizer/{file.name}": sha256(file) for file in sorted((data_dir / "tokenizer").iterdir())}
     except Exception as error:  # a damaged file may raise anything
         fail(f"{data_dir / 'tokenizer'} cannot be read: {first_line(error)}; {again}")
+    changed = [name for name, digest in tokenizer_sha.items() if manifest["sha256"].get(name) != digest]
+
+    def refuse_changed() -> None:
+        if changed:
+            fail(f"{data_dir / changed[0]} is not the file that {data_dir / 'manifest.json'} describes; {again}")
+
     try:
-        changed = [name for name, digest in tokenizer_sha.items() if manifest["sha256"].get(name) != digest]
+        refuse_changed()
         for part in ("train", "val"):
             store, jsonl = map_store(data_dir, part, manifest, changed), f"{part}_tokenized.jsonl"
             if store:
@@ -666,6 +672,7 @@ def load_data(args):
             else:
                 shards, digests[part] = read_jsonl(data_dir / jsonl, len(tokenizer))
                 changed += [jsonl] if manifest["sha256"].get(jsonl) != digests[part] else []
+            refuse_changed()
             documents = Documents(shards, args.seq_len, args.loss_on == "all")
             parts[part] = Rows(documents, args.seq_len, not args.no_packing)
     except OSError as error:
@@ -676,8 +683,6 @@ def load_data(args):
                 f"{data_dir} has no supervised token in its {name} rows that fits --seq_len {args.seq_len}; raise it, or "
                 "make the data again"
             )
-    if changed:
-        fail(f"{data_dir / changed[0]} is not the file that {data_dir / 'manifest.json'} describes; {again}")
     tokenizer_digest = hashlib.sha256("".join(tokenizer_sha.values()).encode()).hexdigest()
     learned_from = {"data": digests["train"], "validation data": digests["val"], "tokenizer": tokenizer_digest}
     return tokenizer, parts["train"], parts["val"], learned_from
@@ -686,17 +691,18 @@ def load_data(args):
 def map_store(data_dir: Path, part: str, manifest: dict, changed: list[str]) -> tuple[list, str] | None:
     """The shards of a part that prep_data.py has written as integers, mapped, and the sha256 that stands for them: that of
     the same rows as JSONL, if they were written too. None where there are no such shards, or where that JSONL is another by
-    now: what somebody has made by hand counts. What is not as it was written is added to `changed`."""
+    now: what somebody has made by hand counts. What is not as it was written is added to `changed`, and nothing is mapped."""
     jsonl, known, shards = f"{part}_tokenized.jsonl", manifest["store"].get(part), []
     if known is None or known["jsonl"] != manifest["sha256"].get(jsonl):
         return None
     if (data_dir / jsonl).exists() and not is_as_written(data_dir, manifest, jsonl):
         return None
-    files = {kind: f"{part}_tokens.{{number:05}}.{kind}" for kind in ("ids", "bounds", "learned")}
     for number in range(known["shards"]):
-        names = {kind: name.format(number=number) for kind, name in files.items()}
-        listed = {kind: name for kind, name in names.items() if name in manifest["sha256"]}
+        names = {kind: f"{part}_tokens.{number:05}.{kind}" for kind in ("ids", "bounds", "learned")}
+        listed = {kind: name for kind, name in names.items() if kind != "learned" or name in manifest["sha256"]}
         changed += [name for name in listed.values() if not is_as_written(data_dir, manifest, name)]
+        if changed:
+            return [], ""
         maps = {kind: np.memmap(data_dir / name, known[kind], "r") for kind, name in listed.items()}
         spans = maps["learned"].view(np.ndarray).reshape(-1, 2) if "learned" in maps else None
         shards.append((maps["ids"].view(np.ndarray), maps["bounds"], spans))

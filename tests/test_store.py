@@ -160,6 +160,14 @@ def test_what_the_manifest_vouches_for_is_not_read_again(chat_data, tmp_path, mo
     assert f"{ids.name} is not the file that" in line and not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("kind, size", [("ids", 0), ("ids", 101), ("bounds", 0), ("bounds", 10), ("learned", 4)])
+def test_a_store_that_was_cut_is_one_line(chat_data, tmp_path, capsys, kind, size):
+    data = shutil.copytree(chat_data, tmp_path / "data")
+    os.truncate(data / f"train_tokens.00000.{kind}", size)
+    line = mistake(capsys, train.main, small_run(data, tmp_path / "run"))
+    assert f"train_tokens.00000.{kind} is not the file that" in line and not (tmp_path / "run").exists()
+
+
 def test_a_jsonl_made_by_hand_comes_before_the_store(chat_data, tmp_path):
     data = shutil.copytree(chat_data, tmp_path / "data")
     rows = read_jsonl(data / "train_tokenized.jsonl")[:5]
