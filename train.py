@@ -710,14 +710,25 @@ def map_store(data_dir: Path, part: str, manifest: dict, changed: list[str]) -> 
     return shards, known["jsonl"] or hashlib.sha256("".join(digests).encode()).hexdigest()
 
 
+LARGE_FILE = 10**8  # bytes: to read so many is worth a word
+
+
 def is_as_written(data_dir: Path, manifest: dict, name: str) -> bool:
     """Whether a file is still the one that the manifest lists: of its size and older than the manifest, which was written
-    last, or else of its sha256. Gigabytes need not be read for that at each start."""
-    stat = (data_dir / name).stat()
-    untouched = stat.st_mtime_ns < (data_dir / "manifest.json").stat().st_mtime_ns
-    if untouched and stat.st_size == manifest["bytes"].get(name):
+    last, or else of its sha256. Gigabytes need not be read for that at each start: one that was, since a copy made it newer,
+    is given a time before the manifest's, as it had before it was copied."""
+    path, written = data_dir / name, (data_dir / "manifest.json").stat().st_mtime_ns
+    before = path.stat()
+    if before.st_mtime_ns < written and before.st_size == manifest["bytes"].get(name):
         return True
-    return sha256(data_dir / name) == manifest["sha256"].get(name)
+    if before.st_size > LARGE_FILE:
+        say(f"checking   {name}, {before.st_size / 1e9:.1f} GB: newer than manifest.json, as after a copy")
+    if sha256(path) != manifest["sha256"].get(name):
+        return False
+    with contextlib.suppress(OSError):  # who may not, reads them again
+        if path.stat().st_mtime_ns == before.st_mtime_ns >= written:  # nobody has written there meanwhile
+            os.utime(path, ns=(before.st_atime_ns, written - 1))
+    return True
 
 
 def read_jsonl(path: Path, n_vocab: int) -> tuple[list, str]:

@@ -150,9 +150,17 @@ def test_what_the_manifest_vouches_for_is_not_read_again(chat_data, tmp_path, mo
     train.load_data(args)
     assert not [name for name in hashed if name.startswith(("train", "val"))]
     ids = data / "train_tokens.00000.ids"
-    os.utime(ids)  # copied without its time, say
+    monkeypatch.setattr(train, "LARGE_FILE", 100)
+    for path in data.iterdir():
+        os.utime(path, (10**9, 10**9))  # as a copy without times leaves them
     train.load_data(args)
-    assert ids.name in hashed
+    assert ids.name in hashed and f"checking   {ids.name}" in capsys.readouterr().out
+    hashed.clear()
+    train.load_data(args)
+    assert all(name.startswith(("token", "chat_template")) for name in hashed), "once is enough"
+    os.utime(data / "manifest.json", (1, 1))
+    monkeypatch.setattr(train.os, "utime", lambda *args, **kwargs: os.stat("not the owner's"))
+    train.load_data(args)
     content = bytearray(ids.read_bytes())
     content[4] ^= 1
     ids.write_bytes(content)
