@@ -1931,13 +1931,31 @@ def refuse_other_tokens(name: str, config, tokenizer) -> int:
 
 @contextlib.contextmanager
 def foreign(name: str, part: str):
-    """What a stranger's folder holds may raise anything: one line that names it."""
+    """What a stranger's folder holds, or the hub answers, may raise anything: one line that names it and says why."""
     try:
         yield
     except Exception as error:
         if Path(name).is_dir():
             fail(f"{name} is not a model folder that can be read ({part}): {first_line(error)}")
-        fail(f"cannot load {name} from the hub: give a model folder, or check the name and the network")
+        *_, cause = causes = causes_of(error)
+        answers = {getattr(getattr(each, "response", None), "status_code", None) for each in causes}
+        why = " ".join(str(error).split())[:400] or type(error).__name__
+        if isinstance(cause, OSError) and str(cause) not in why:  # what the network said to the library
+            why += f" ({first_line(cause)})"
+        mend = "give a model folder, or check the name and the network"
+        if answers & {401, 403}:  # which is also what the hub answers to a name that it does not know
+            mend = (
+                f"check the name; where a licence is to be accepted: https://huggingface.co/{name}, then hf auth login"
+            )
+        fail(f"cannot load {name} from the hub ({part}): {why}; {mend}")
+
+
+def causes_of(error: BaseException) -> list[BaseException]:
+    """An error and, from the outside in, what the libraries say that it comes from."""
+    causes = [error]
+    while (cause := causes[-1].__cause__ or causes[-1].__context__) and cause not in causes:
+        causes.append(cause)
+    return causes
 
 
 def first_line(error: BaseException) -> str:

@@ -16,6 +16,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -449,6 +450,26 @@ def test_a_foreign_model_is_read_whole_or_refused(base, chat_data, tmp_path, cap
     line = mistake(capsys, train.main, small_run(chat_data, tmp_path / "run", "--init_from", base))
     assert word in line and str(base) in line and line.isprintable()
     assert [path.name for path in tmp_path.iterdir()] == ["base"]
+
+
+@pytest.mark.parametrize(
+    "error, cause, words",
+    [
+        ("You are trying to access a gated repo.", 403, ["gated repo", "huggingface.co/who/what, then hf auth login"]),
+        ("who/what is not a valid model identifier", 401, ["not a valid model identifier", "check the name", "hf auth login"]),
+        ("who/what does not appear to have a file named model.safetensors", None, ["named model.safetensors", "a model folder"]),
+        ("We couldn't connect", ConnectionRefusedError(111, "Connection refused"), ["Connection refused", "the network"]),
+    ],
+)  # fmt: skip
+def test_why_the_hub_does_not_give_a_model_is_said(chat_data, tmp_path, capsys, monkeypatch, error, cause, words):
+    def refuse(*args, **kwargs):
+        of_client = cause if isinstance(cause, Exception) else RuntimeError("of the client")
+        of_client.response = SimpleNamespace(status_code=cause)
+        raise OSError(error) from of_client
+
+    monkeypatch.setattr(train.transformers.AutoConfig, "from_pretrained", refuse)
+    line = mistake(capsys, train.main, small_run(chat_data, tmp_path / "run", "--init_from", "who/what"))
+    assert all(word in line for word in words) and not (tmp_path / "run").exists()
 
 
 def test_no_question_is_asked_on_a_terminal(base, chat_data, tmp_path):
