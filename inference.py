@@ -155,6 +155,7 @@ class Chatbot:
             options |= {"quantization_config": transformers.BitsAndBytesConfig(**how), "device_map": {"": self.device}}
         with reading(folder, "config.json"):
             config = transformers.AutoConfig.from_pretrained(folder, **only_read)
+            take_rope_parameters(config)
             if config.num_hidden_layers > n_tensors:  # building so many would take for ever
                 raise ValueError(f"{config.num_hidden_layers} layers are more than the weights have")
         with reading(folder, *TOKENIZER):
@@ -794,6 +795,19 @@ def look_at(folder: Path, advice: str) -> int:
         raise Mistake(f"{quoted(folder)} holds an adapter (adapter_config.json); merge it with its model first")
     with reading(folder, *WEIGHTS):
         return sum(len(safe_open(file, "pt").keys()) for file in folder.glob("model*.safetensors"))
+
+
+def take_rope_parameters(config) -> None:
+    """What transformers 5 writes of RoPE, under the names of 4: that does not know `rope_parameters`, and takes 10,000 for
+    `rope_theta` without a word."""
+    rope = getattr(config, "rope_parameters", None)
+    if not rope or int(transformers.__version__.split(".")[0]) > 4:
+        return
+    if "rope_theta" not in rope:  # one for each kind of layer
+        raise ValueError("its rope_parameters want transformers 5; pip install --upgrade transformers")
+    config.rope_theta = rope["rope_theta"]
+    if rope.get("rope_type", "default") != "default":
+        config.rope_scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
 
 
 def see_that_it_is_whole(model: torch.nn.Module, info: dict, advice: str) -> None:

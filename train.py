@@ -1852,7 +1852,7 @@ def load_config(args, n_vocab: int):
         if getattr(given, "quantization_config", None):
             fail(f"--init_from {name} is quantized and cannot be trained; use the model that it was made from")
         kept = {key: value for key, value in given.to_dict().items() if key in ARCHITECTURE[given.model_type].split()}
-        config = type(given)(**kept)
+        config = type(given)(**with_both_names(kept))
         if not 0 < config.num_hidden_layers <= 1000 or not 0 < config.hidden_size <= 10**5:
             fail(f"{name}: config.json says {config.num_hidden_layers} layers x {config.hidden_size}: no such model")
         if args.seq_len > config.max_position_embeddings:
@@ -1869,6 +1869,17 @@ def load_config(args, n_vocab: int):
             )
     args.arch = config.model_type
     return config
+
+
+def with_both_names(config: dict) -> dict:
+    """A config whose RoPE has the name that transformers 5 gives it, `rope_parameters`, with the names of 4 besides: that
+    does not know the new one, and takes 10,000 for `rope_theta` without a word."""
+    rope = config.get("rope_parameters")
+    if not isinstance(rope, dict) or "rope_theta" not in rope:
+        return config
+    scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
+    is_scaled = scaling.get("rope_type", "default") != "default"
+    return {**config, "rope_theta": rope["rope_theta"], "rope_scaling": scaling if is_scaled else None}
 
 
 def load_pretrained(name: str, config, **how):
@@ -1991,6 +2002,8 @@ def create_model_dir(folder: Path, args, model, tokenizer, state, n_vocab: int, 
         # as it came: transformers 5 would save it under the name of a class that 4 does not know
         shutil.copytree(tokenizer.name_or_path, new, dirs_exist_ok=True)
         config.save_pretrained(new)
+        written = json.loads((new / "config.json").read_text(encoding="utf-8"))
+        write_atomically(new / "config.json", json.dumps(with_both_names(written), indent=2) + "\n")
         generation.save_pretrained(new)
         write_atomically(new / "README.md", f"# {model_dir.name}\n\nTraining has begun.\n")
         write_atomically(new / "metrics.jsonl", json.dumps(first_metrics) + "\n")

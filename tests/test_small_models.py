@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -20,6 +21,7 @@ from transformers import (
     Qwen2Config,
     Qwen3Config,
 )
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 import inference
 import prep_data
@@ -27,6 +29,10 @@ import train
 
 SHAPE = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 512}
 SHAPE |= {"intermediate_size": 64, "initializer_range": 0.3}
+SCALED = {"rope_type": "llama3", "factor": 4.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0}
+SCALED |= {"original_max_position_embeddings": 128}
+ROPE = {"smollm2": {"rope_theta": 1e5}, "llama3": {"rope_theta": 5e5, **SCALED}}
+ROPE["qwen2"] = ROPE["qwen3"] = {"rope_theta": 1e6}
 BASES = {  # the kind of tokenizer, the config, rows of the embedding beyond the tokenizer's
     "smollm2": ("smollm2", LlamaConfig(**SHAPE, num_key_value_heads=2, tie_word_embeddings=True), 0),
     "llama3": ("llama3", LlamaConfig(**SHAPE, num_key_value_heads=1, tie_word_embeddings=False), 0),
@@ -59,6 +65,10 @@ def base(request, tmp_path_factory):
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(folder / "base", max_shard_size="20KB")
     tokenizer.save_pretrained(folder / "base")
+    config = json.loads((folder / "base/config.json").read_text())  # as transformers 5 has it, which 4 does not know
+    config = {key: value for key, value in config.items() if not key.startswith("rope_")}
+    config["rope_parameters"] = {"rope_type": "default", **ROPE[request.param]}
+    (folder / "base/config.json").write_text(json.dumps(config))
     (folder / "base/README.md").write_text("---\nlicense: apache-2.0\n---\n# A model\n")
     rows = [{"instruction": f"What is {n} + 1?", "output": f"It is {n + 1}.\n\n\tSure 🙂"} for n in range(40)]
     (folder / "rows.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -133,6 +143,14 @@ def test_from_its_weights_to_a_chat(base, tmp_path):
     model, info = AutoModelForCausalLM.from_pretrained(tmp_path / "whole", output_loading_info=True)
     tokenizer = AutoTokenizer.from_pretrained(tmp_path / "whole")
     assert not info["missing_keys"] and model.config.vocab_size == len(tokenizer)
+    # both versions of transformers read the frequencies of the base's positions, by different names
+    written, rope = json.loads((tmp_path / "whole/config.json").read_text()), ROPE[base[0].parent.name.rstrip("0")]
+    assert written["rope_theta"] == rope["rope_theta"]
+    assert written["rope_scaling"] == (SCALED if "factor" in rope else None)
+    frequencies = model.model.rotary_emb.inv_freq
+    same = {"rope_theta": rope["rope_theta"], "rope_scaling": dict(SCALED) if "factor" in rope else None}
+    asked = LlamaConfig(**SHAPE, head_dim=2 * len(frequencies), **same)  # what both versions take
+    assert torch.equal(frequencies, LlamaRotaryEmbedding(asked).inv_freq)
     assert 'license: "apache-2.0"' in (tmp_path / "whole/README.md").read_text()
     asked = tmp_path / "asked.jsonl"
     asked.write_text(json.dumps({"messages": [{"role": "user", "content": "What is 3 + 1?"}]}) + "\n")
@@ -140,6 +158,16 @@ def test_from_its_weights_to_a_chat(base, tmp_path):
     (answer,) = read_jsonl(tmp_path / "out.jsonl")
     special = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
     assert answer["answer"] and not any(token in answer["answer"] for token in special)
+
+
+def test_transformers_4_is_told_what_5_wrote_of_positions(monkeypatch):
+    config = SimpleNamespace(rope_theta=1e4, rope_scaling=None, rope_parameters={"rope_theta": 5e5, **SCALED})
+    monkeypatch.setattr(inference.transformers, "__version__", "4.56.2")
+    inference.take_rope_parameters(config)
+    assert config.rope_theta == 5e5 and config.rope_scaling == SCALED
+    config.rope_parameters = {"full_attention": {"rope_theta": 1e6}, "sliding_attention": {"rope_theta": 1e4}}
+    with pytest.raises(ValueError, match="want transformers 5"):
+        inference.take_rope_parameters(config)
 
 
 def test_data_of_another_tokenizer_is_refused(base, tmp_path, chat_data, capsys):
