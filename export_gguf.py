@@ -94,6 +94,23 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, l
     return words, tokens, types, [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
 
 
+def refuse_other_chats(tokenizer: PreTrainedTokenizerBase) -> None:
+    """The template must be that of prep_data.py, since OLLAMA_TEMPLATE says the same in Ollama's language."""
+    if not tokenizer.chat_template:
+        raise Mistake("its tokenizer has no chat template, so nobody could chat with it; export what train.py wrote")
+    talk = [("system", "S"), ("user", "U"), ("assistant", "A"), ("user", "V")]
+    messages = [{"role": role, "content": content} for role, content in talk]
+    expected = "<|system|>S<|user|>U<|assistant|>A<|endoftext|><|user|>V<|assistant|>"
+    try:
+        rendered = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+    except Exception as error:  # a template may raise what it likes
+        rendered = str(error)
+    missing = [token for token in re.findall(r"<\|\w+\|>", expected) if token not in tokenizer.get_vocab()]
+    if missing or rendered != expected or tokenizer.eos_token != "<|endoftext|>":
+        why = f"its tokenizer has no token {missing[0]}" if missing else "its chat template has another format"
+        raise Mistake(f"{why}, and Ollama would prompt it wrongly; export what train.py wrote from prep_data.py's data")
+
+
 def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig) -> None:
     """The model's shape under llama.cpp's names."""
     width, n_head = config.hidden_size, config.num_attention_heads
@@ -154,6 +171,7 @@ def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerBase, n_positions: i
 def export(folder: Path, out: Path, dtype: str) -> None:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
     tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    refuse_other_chats(tokenizer)
     temporary, arch = out.with_name(out.name + ".tmp"), config.model_type
     writer = gguf.GGUFWriter(temporary, arch)
     writer.add_name(folder.resolve().name)

@@ -124,6 +124,30 @@ def test_what_cannot_be_exported_is_one_line(folder, tmp_path, capsys, monkeypat
     assert "pip install gguf" in mistake(capsys, export_gguf.main, ["--model_dir", folder])
 
 
+@pytest.mark.parametrize(
+    "template, word",
+    [
+        (None, "no chat template"),
+        ("{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>{% endfor %}", "another format"),
+        ("{{ raise_exception('no system message') }}", "another format"),
+        ("ours", "no token <|assistant|>"),
+    ],
+)
+def test_a_chat_that_ollama_would_not_prompt_is_one_line(bot_dir, tmp_path, capsys, template, word):  # noqa: F811
+    bot = shutil.copytree(bot_dir, tmp_path / "bot")
+    tokenizer = transformers.AutoTokenizer.from_pretrained(bot)
+    (bot / "chat_template.jinja").unlink()
+    if template == "ours":
+        template = tokenizer.chat_template
+        for name in ("tokenizer.json", "tokenizer_config.json"):
+            text = (bot / name).read_text(encoding="utf-8")
+            (bot / name).write_text(text.replace("<|assistant|>", "<|helper|>"), encoding="utf-8")
+    if template:
+        (bot / "chat_template.jinja").write_text(template, encoding="utf-8")
+    assert word in mistake(capsys, export_gguf.main, ["--model_dir", bot])
+    assert not list(bot.glob("*gguf*"))
+
+
 @pytest.mark.parametrize("kind", [*KINDS, "unknown"])
 def test_words_are_cut_as_the_tokenizer_does(kind, tmp_path, capsys):
     """By llama.cpp's name for it; where its Python package is installed, by itself."""
