@@ -1588,9 +1588,11 @@ def sizes_for(args, n_vocab: int, flops_per_s: float, context: float, vram_gb: f
             "eval_every": math.ceil(n_steps / 20),
             "save_every": math.ceil(n_steps * min(1 / 20, SNAPSHOT_S / (args.max_hours * 3600))),
         }  # fmt: skip
+        if fitting[1] and args.grad_checkpointing == "auto":
+            flags["grad_checkpointing"] = "on"
         n_weights = weights_of(config, n_vocab)[1]
         loss = expected_loss(n_weights, n_tokens)
-        sizes.append({"flags": flags, "weights": n_weights, "tokens": n_tokens, "loss": loss})
+        sizes.append({"flags": flags, "weights": n_weights, "tokens": n_tokens, "loss": loss, "gib": fitting[2]})
     if not sizes:
         fail(f"not even {LADDER[0]} blocks fit {gib:.3g} GiB; use a smaller --seq_len")
     return sizes
@@ -1606,13 +1608,21 @@ def choose_size(args, accelerator, tokenizer, rows: Rows, vram_gb: float | None)
         flops_per_s, measured = 0.5 * matmul_peak(accelerator.device, DTYPES[args.precision]), []
         while True:
             sizes = sizes_for(args, n_vocab, flops_per_s, mean_context(rows), vram_gb)
-            flags = min(sizes, key=lambda size: size["loss"])["flags"]
+            best = min(sizes, key=lambda size: size["loss"])
+            flags = best["flags"]
             if flags["n_layer"] in measured or len(measured) == 2:  # two speeds apart are near enough
                 break
+            speed = measure_speed(args, accelerator, tokenizer, rows, vram_gb, flags)
+            if speed is None:  # the prediction was wrong: what is said to need as much does not fit
+                vram_gb = best["gib"] / USABLE_VRAM
+                say(
+                    f"out of GPU memory with {flags['batch_size']} rows of {flags['n_layer']} layers: planning with less"
+                )
+                continue
             measured.append(flags["n_layer"])
-            flops_per_s = measure_speed(args, accelerator, tokenizer, rows, vram_gb, flags) or flops_per_s
+            flops_per_s = speed
         say(describe_sizes(args, sizes, flops_per_s, int(rows.documents.lengths.sum())))
-    given = {name: getattr(args, name) for name in ("lr", "eval_every", "save_every")}
+    given = {name: getattr(args, name) for name in ("lr", "eval_every", "save_every", "grad_checkpointing")}
     args.size = flags
     vars(args).update(flags)
     vars(args).update({name: value for name, value in given.items() if value and value != unset(name)})
@@ -1624,10 +1634,12 @@ def measure_speed(args, accelerator, tokenizer, rows: Rows, vram_gb: float | Non
     n_rows = 64 if accelerator.device.type == "cuda" else flags["batch_size"]
     few = {"grad_accum": max(1, min(flags["grad_accum"], n_rows // flags["batch_size"]))}
     trial = argparse.Namespace(**{**vars(args), **flags, **few})
-    loss_module, *_ = set_up_model(trial, accelerator, tokenizer, rows, vram_gb)
-    rows_per_step, flops = trial.batch_size * trial.grad_accum, flops_per_token(loss_module.model, rows)
-    seconds = measure_step(accelerator, loss_module, rows, rows_per_step, trial)
-    del loss_module
+    rows_per_step, seconds = trial.batch_size * trial.grad_accum, None
+    with contextlib.suppress(torch.OutOfMemoryError):
+        loss_module, *_ = set_up_model(trial, accelerator, tokenizer, rows, vram_gb)
+        flops = flops_per_token(loss_module.model, rows)
+        seconds = measure_step(accelerator, loss_module, rows, rows_per_step, trial)
+        del loss_module
     accelerator.free_memory()  # of accelerate's own references
     gc.collect()  # a model holds itself; its memory is wanted by the next
     if torch.cuda.is_available():

@@ -132,6 +132,21 @@ def test_the_speed_is_measured_on_a_cpu_too(chat_data, capsys, monkeypatch):
     assert alive == [0, 0], "no memory is left with a model that was tried"
 
 
+def test_what_ran_out_of_memory_is_not_chosen(chat_data, capsys, monkeypatch):
+    tried = []
+    monkeypatch.setattr(train, "matmul_peak", lambda *args: 2e11)
+    monkeypatch.setattr(train, "expected_loss", lambda n_weights, n_tokens: abs(n_weights - 1_500_000))
+    monkeypatch.setattr(
+        train, "measure_speed", lambda *args: None if tried.append(args[-1]) or args[-1]["batch_size"] > 2 else 1e11
+    )
+    call(train.main, *a_run(chat_data, "unused", "--dry_run", "--vram_gb", 16))
+    said = capsys.readouterr().out
+    (first, *_, last), size = tried, "3 layers x 192 .* {batch_size} rows x {grad_accum} .*<- chosen"
+    assert last["batch_size"] <= 2 < first["batch_size"], "fewer rows at a time"
+    assert last["batch_size"] * last["grad_accum"] == first["batch_size"] * first["grad_accum"], "of the same step"
+    assert re.search(size.format(**last), said) and "out of GPU memory with" in said and "measured here" in said
+
+
 def test_few_tokens_for_the_hours_are_named(chat_data, capsys, monkeypatch):
     monkeypatch.setattr(train, "measure_speed", lambda *args: 1e12)
     call(train.main, *a_run(chat_data, "unused", "--max_hours", 1, "--dry_run"))

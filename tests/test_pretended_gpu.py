@@ -78,6 +78,7 @@ TRAINING = {
     "dry run": ("--dry_run", ADA, None),
     "dry run, short": ("--dry_run", ADA, "forward"),
     "hours": ("--cfg auto --max_hours 0.01 --seq_len 64 --compile --dry_run", ADA, None),
+    "hours, short": ("--cfg auto --max_hours 0.01 --seq_len 64 --dry_run", ADA, "forward"),
     "card, then CPU": ("--fp32 --max_steps 2", ADA, None),
     "CPU, then card": ("--fp32 --max_steps 4", ADA, None),
     "bf16, then fp16: first": ("--max_steps 2", ADA, None),
@@ -357,6 +358,14 @@ def test_a_size_is_chosen_for_the_card(runs):
     assert " rows x 1 " in chosen, "the card holds the step"
     assert end.graphs
     assert len(end.steps) == 5 * len(end.graphs), "compiled once for each size: two steps to warm up, three measured"
+
+
+def test_a_size_that_the_card_does_not_hold_is_measured_again_with_less(runs):
+    end = trained(runs, "hours, short")
+    said = end.out.splitlines()
+    (short,) = [i for i, line in enumerate(said) if line.startswith("out of GPU memory with ")]
+    (measured,) = [i for i, line in enumerate(said) if "measured here" in line]
+    assert short < measured and len(end.steps) > 4, "one that had no memory, and those of a measurement"
 
 
 def test_a_dry_run_says_that_memory_is_short(runs):
