@@ -851,6 +851,7 @@ class Plan:
     sources: list[Source]
     val_sources: list[Source]  # the same objects as `sources`, unless --val_dataset names another
     inputs: dict[str, list]  # path: [sha256, lines] of each local file
+    begun: Begun | None = None  # what an earlier run has done of it: find_begun
 
     def __post_init__(self) -> None:
         self.out, self.workdir = self.args.out_dir, self.args.out_dir / "prep.tmp"
@@ -883,6 +884,7 @@ class Result:
     lengths: array = field(default_factory=lambda: array("I"))
     shards: dict[str, int] = field(default_factory=lambda: {"train": 0, "val": 0})
     how: dict[str, Any] = field(default_factory=dict)  # rows are drawn for validation: split
+    portions: list[dict] = field(default_factory=list)  # all of the above as it was behind each of them: save_state
     example: Tokens | None = None  # the first training row
 
 
@@ -966,9 +968,9 @@ def stream(plan: Plan, tokenizer: Any) -> Result:
     """
     args, seen, spool = plan.args, Seen(), plan.workdir / "rows"
     result = Result(tokenizer)
-    again = not args.train_tokenizer and go_on(plan, result, seen)
-    write = functools.partial(open, mode="a" if again else "w", encoding="utf-8", newline="\n")
-    rows = rows_of(plan, seen, result.tally)
+    go_on(plan, result, seen)
+    write = functools.partial(open, mode="a" if plan.begun else "w", encoding="utf-8", newline="\n")
+    rows = iter(()) if plan.begun and plan.begun.is_enough else rows_of(plan, seen, result.tally)
     if args.train_tokenizer:  # it needs the rows twice: to learn its words from, and to encode
         with write(spool) as file:
             file.writelines(f"{part}\t{' '.join(map(str, keys))}\t{line}\n" for part, keys, line in rows)
@@ -1089,18 +1091,17 @@ def main(argv: list[str] | None = None) -> None:
     if not args.overwrite and is_complete(run.out, run.recorded, run.inputs):
         print(f"{quoted(run.out)} is complete already; --overwrite builds it again\n\nNext: {run.next_command}")
         return
-    tokenizer = load_what_is_not_local(run)
-    with hold(run.out), disk_mistakes(run.out), ExitStack() as stack:
-        if args.train_tokenizer:  # which reads all rows before it writes the first
-            shutil.rmtree(run.workdir, ignore_errors=True)
-            run.workdir.mkdir()
-        stack.callback(give_up, run.workdir)  # whatever ends the run before it is published
-        result = stream(run, tokenizer)
-        notes = read_how(run.all_sources) + result.tally.notes()
-        card = data_card(result.stats, result.lengths, result.tally.dropped, args.seq_len, notes)
-        write_manifest(run, result, card)
-        stack.pop_all()  # from here on the work folder stays until all of it is in place
-        publish(run)
+    with hold(run.out):
+        run.begun = find_begun(run)
+        tokenizer = load_what_is_not_local(run)
+        with disk_mistakes(run.out), ExitStack() as stack:
+            stack.callback(give_up, run.workdir)  # whatever ends the run before it is published
+            result = stream(run, tokenizer)
+            notes = read_how(run.all_sources) + result.tally.notes()
+            card = data_card(result.stats, result.lengths, result.tally.dropped, args.seq_len, notes)
+            write_manifest(run, result, card)
+            stack.pop_all()  # from here on the work folder stays until all of it is in place
+            publish(run)
     first_row = show(result.example, result.tokenizer)
     print(card, "\nThe first training row, as the model sees it:", first_row, sep="\n")
     print(f"\nNext: {run.next_command}")
@@ -1157,25 +1158,33 @@ def encode_by_words(text: str, words: Words) -> list[int]:
 
 
 class Seen:
-    """A growing set of 64-bit digests in some 12 bytes each, where Python's own takes 80."""
+    """A growing set of 64-bit digests in some 20 bytes each, where Python's own takes 80."""
 
     def __init__(self) -> None:
         self.sorted, self.recent = np.empty(0, np.uint64), set()
+        self.added, self.n_sorted = array("Q"), 0  # all of them as they came, the first `n_sorted` sorted by portions
 
     def __contains__(self, digest: int) -> bool:
         at = self.sorted.searchsorted(np.uint64(digest))
         return digest in self.recent or (at < len(self.sorted) and int(self.sorted[at]) == digest)
 
-    def digests(self) -> np.ndarray:
-        """All of them, sorted."""
-        return np.sort(np.append(self.sorted, np.fromiter(self.recent, np.uint64, len(self.recent))))
-
     def add(self, digest: int) -> None:
+        self.added.append(digest)
         self.recent.add(digest)
         if len(self.recent) > 10_000 + len(self.sorted) // 32:
             self.sorted = np.append(self.sorted, np.fromiter(self.recent, np.uint64))
             self.sorted.sort()
             self.recent = set()
+
+    def end_portion(self) -> int:
+        """How many there are. Which of several processes was first no longer shows in their order."""
+        np.frombuffer(self.added, np.uint64)[self.n_sorted :].sort()
+        self.n_sorted = len(self.added)
+        return self.n_sorted
+
+    def restore(self, digests: np.ndarray) -> None:
+        self.added.frombytes(digests.tobytes())
+        self.sorted, self.n_sorted = np.sort(digests), len(digests)
 
 
 # ---------------------------------------------------------------------------------------------------------
@@ -2955,19 +2964,33 @@ class Progress:
         tqdm.write(f"{done:,} tokens{left}; {per_s:,.0f} a second")
 
 
-# What need not be the same when a run goes on: more rows or tokens than before only add to what is there.
-LIMITS = ("max_rows", "max_tokens")
+# What need not be the same when a run goes on, and what it counts: more rows or tokens than before only add to what is
+# there, and with fewer the run ends behind an earlier portion.
+LIMITS = {"max_rows": "rows", "max_tokens": "tokens"}
 
 
-def same_beginning(plan: Plan, tokenizer: Any) -> list:
-    """What has to be the same for the rows so far to be the beginning of this run's."""
-    arguments = {key: value for key, value in plan.recorded.items() if key not in LIMITS}
-    made_of = hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
-    return json.loads(json.dumps([arguments, plan.inputs, made_of]))
+@dataclass
+class Begun:
+    """What an earlier run has done, up to a portion: its state, and the digests and lengths of its rows, from `folder`."""
+
+    folder: Path
+    state: dict[str, Any]
+    digests: np.ndarray
+    lengths: np.ndarray
+    is_enough: bool = False  # with that portion this run is at its --max_rows or --max_tokens
+
+    @property
+    def portion(self) -> dict[str, Any]:
+        return self.state["portions"][-1]
+
+    def end_with(self, portion: dict[str, Any]) -> None:
+        """Leaves out what came later."""
+        del self.state["portions"][self.state["portions"].index(portion) + 1 :]
+        self.digests, self.lengths = self.digests[: portion["digests"]], self.lengths[: portion["lengths"]]
 
 
 def save_state(plan: Plan, result: Result, seen: Seen, files: dict[str, Any]) -> None:
-    """What is needed to go on behind this portion, and what must be on the disk for that."""
+    """What is needed to go on behind this portion, or an earlier one, and what must be on the disk for that."""
     for file in files.values():
         file.flush()
     written = [path for path in plan.workdir.iterdir() if path.name in OUTPUTS or STORED.fullmatch(path.name)]
@@ -2981,84 +3004,168 @@ def save_state(plan: Plan, result: Result, seen: Seen, files: dict[str, Any]) ->
             for part, place in source.places.items()
             if place and FIRST_ROWS <= source.rows[f"{part} read"] == source.fetched[part]
         }
-        sources.append([source.rows, places])
-    state = {
-        "beginning": same_beginning(plan, result.tokenizer),
-        "jsonl": plan.args.jsonl,
+        sources.append([source.rows, places, list(source.notes)])
+    portion = {
+        "rows": sum(source.rows["train clean"] for source in plan.all_sources),
+        "tokens": result.stats["train"]["tokens"],
+        "suffices": all(counts["supervised"] for counts in result.stats.values()),  # to train on, and to validate on
         "sources": sources,
         "tally": vars(result.tally),
         "stats": result.stats,
         "shards": result.shards,
-        "how": result.how,
-        "example": [result.example.json, result.example.ids.hex(), result.example.learned] if result.example else None,
+        "digests": seen.end_portion(),
+        "lengths": len(result.lengths),
         "bytes": {path.name: path.stat().st_size for path in written},
     }
+    result.portions.append(json.loads(json.dumps(portion)))  # as it is now
+    state = {
+        "arguments": {key: value for key, value in plan.recorded.items() if key not in LIMITS},
+        "inputs": plan.inputs,
+        "tokenizer": made_of(result.tokenizer),
+        "jsonl": plan.args.jsonl,
+        "how": result.how,
+        "example": [result.example.json, result.example.ids.hex(), result.example.learned] if result.example else None,
+        "portions": result.portions,
+    }
+    write_state(plan.workdir, state, np.frombuffer(seen.added, np.uint64), np.array(result.lengths, np.uint32))
+
+
+def made_of(tokenizer: Any) -> str:
+    return hashlib.sha256(tokenizer.backend_tokenizer.to_str().encode()).hexdigest()
+
+
+def write_state(folder: Path, state: dict[str, Any], digests: np.ndarray, lengths: np.ndarray) -> None:
     text = np.frombuffer(json.dumps(state).encode("utf-8", "surrogatepass"), np.uint8)
-    temporary = plan.workdir / f"{STATE}.tmp"
+    temporary = folder / f"{STATE}.tmp"
     with open(temporary, "wb") as file:
-        np.savez(file, state=text, seen=seen.digests(), lengths=np.array(result.lengths, np.uint32))
+        np.savez(file, state=text, digests=digests, lengths=lengths)
     sync(temporary)
-    os.replace(temporary, plan.workdir / STATE)
+    os.replace(temporary, folder / STATE)
 
 
-def find_state(plan: Plan, tokenizer: Any) -> tuple[Path, dict, Any] | None:
-    """(folder, state, its arrays) of a run whose rows are the beginning of this one's: cut off, or complete with fewer."""
+def find_begun(plan: Plan) -> Begun | None:
+    """What a run has done whose rows are the beginning of this one's: cut off, or complete. It may have taken hours, so
+    without --overwrite nothing of another run is lost: this one fails where it would take its place."""
+    found = []
     for folder in (plan.workdir,) if plan.args.overwrite else (plan.workdir, plan.out):
         try:
             with np.load(folder / STATE) as arrays:
-                state, seen, lengths = json.loads(arrays["state"].tobytes()), arrays["seen"], arrays["lengths"]
-            here = all((folder / name).stat().st_size >= size for name, size in state["bytes"].items())
-            if folder == plan.out:  # of what is complete each file must be the one that was written
-                manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
-                here = here and all(is_as_written(folder, manifest, name) for name in (*state["bytes"], STATE))
-            enough = plan.args.max_tokens is None or state["stats"]["train"]["tokens"] < plan.args.max_tokens
-            n_rows = sum(rows.get("train clean", 0) for rows, _ in state["sources"])
-            enough = enough and (plan.args.max_rows is None or n_rows <= plan.args.max_rows)
-            if here and enough and state["beginning"] == same_beginning(plan, tokenizer):
-                return folder, state, (seen, lengths)
+                begun = Begun(folder, json.loads(arrays["state"].tobytes()), arrays["digests"], arrays["lengths"])
+            others = differences(plan, begun.state)
+        except FileNotFoundError:
+            continue
         except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
-            continue  # none, or a damaged one
-    return None
+            spare(plan, f"{STATE} is damaged or of another version")
+            continue
+        if others:
+            spare(plan, f"{begun.portion['tokens']:,} tokens made with {', '.join(others)}; give the same to keep them")
+        else:
+            found.append(begun)
+    return next((begun for begun in found if fit(plan, begun)), None)
 
 
-def go_on(plan: Plan, result: Result, seen: Seen) -> bool:
-    """Puts into the work folder, and into the arguments, what a run has done whose rows are the beginning of this one's;
-    says whether there is one. Its own folder stays as it is: what is complete remains so until all of the new is there."""
-    found = find_state(plan, result.tokenizer)
-    if found is None:
-        shutil.rmtree(plan.workdir, ignore_errors=True)
-        plan.workdir.mkdir()
+def spare(plan: Plan, what: str) -> None:
+    """Fails rather than to replace what may have taken hours."""
+    if not plan.args.overwrite:
+        fail(f"{quoted(plan.out)} holds {what}; --overwrite starts over, and another --out_dir leaves it alone")
+
+
+def differences(plan: Plan, state: dict[str, Any]) -> list[str]:
+    """What another run was given and this one is not, as it stands on a command line."""
+    old, new = state["arguments"], {key: value for key, value in plan.recorded.items() if key not in LIMITS}
+    flags = [as_flag(name, old.get(name)) for name in {**new, **old} if old.get(name) != new.get(name)]
+    old, new = state["inputs"], plan.inputs
+    return flags or [f"another {quoted(path)}" for path in {**new, **old} if old.get(path) != new.get(path)]
+
+
+def as_flag(name: str, value: Any) -> str:
+    if value is None or isinstance(value, bool):
+        return f"--{name}" if value else f"no --{name}"
+    if isinstance(value, dict):
+        value = ",".join(map("=".join, value.items()))
+    return " ".join(f"--{name} {quoted(each)}" for each in (value if isinstance(value, list) else [value]))
+
+
+def fit(plan: Plan, begun: Begun) -> bool:
+    """Ends what was done with the last portion within --max_rows and --max_tokens; says whether this run can go on there."""
+    portions = begun.state["portions"]
+    limits = {name: limit for name in LIMITS if (limit := vars(plan.args)[name])}
+    within = [portion for portion in portions if all(portion[LIMITS[name]] <= limits[name] for name in limits)]
+    is_cut, n_tokens = len(within) < len(portions), portions[-1]["tokens"]
+    if is_cut:
+        ends = [portion for portion in portions if portion["suffices"]]
+        within = [portion for portion in within if portion in ends]
+        if not within or plan.args.overwrite:
+            first = "in its first portion {tokens:,} and {rows:,} rows".format(**(ends or portions)[0])
+            flags = " and ".join(as_flag(*limit) for limit in limits.items())
+            spare(plan, f"{n_tokens:,} tokens, {first}, which is more than {flags}; give as many to end there")
+            return False
+    if not is_as_left(begun.folder, within[-1]["bytes"], is_published=begun.folder == plan.out):
+        spare(plan, f"{n_tokens:,} tokens in files that are not as they were written")
         return False
-    folder, state, (digests, lengths) = found
-    if folder != plan.workdir:
+    begun.end_with(within[-1])
+    begun.is_enough = is_cut or begun.portion["tokens"] == plan.args.max_tokens
+    if begun.is_enough:
+        print(f"ending behind {begun.portion['tokens']:,} of the {n_tokens:,} tokens that are there", flush=True)
+    return True
+
+
+def is_as_left(folder: Path, sizes: dict[str, int], is_published: bool) -> bool:
+    """Whether the files of portions are there, and of what is complete each is the one that was written."""
+    try:
+        if is_published:
+            manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+            return all(is_as_written(folder, manifest, name) for name in (*sizes, STATE))
+        return all((folder / name).stat().st_size >= size for name, size in sizes.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def go_on(plan: Plan, result: Result, seen: Seen) -> None:
+    """Puts into the work folder, and into the arguments, what this run goes on from, and empties it where that is nothing.
+    The folder it comes from stays as it is: what is complete remains so until all of the new is there."""
+    begun = plan.begun
+    if begun and begun.state["tokenizer"] != made_of(result.tokenizer):
+        spare(plan, f"{begun.portion['tokens']:,} tokens of another {as_flag('tokenizer', plan.args.tokenizer)}")
+        begun = plan.begun = None
+    if begun is None or begun.folder != plan.workdir:
         shutil.rmtree(plan.workdir, ignore_errors=True)
         plan.workdir.mkdir()
-        for name in (*state["bytes"], STATE):  # the state last, when all that it counts on is on the disk
+    if begun is None:
+        return
+    state, portion = begun.state, begun.portion
+    if begun.folder != plan.workdir:
+        for name in portion["bytes"]:
             if STORED.fullmatch(name):  # nobody changes a shard
-                link_or_copy(folder / name, plan.workdir / name)
+                link_or_copy(begun.folder / name, plan.workdir / name)
             else:
-                shutil.copyfile(folder / name, plan.workdir / name)
+                shutil.copyfile(begun.folder / name, plan.workdir / name)
             sync(plan.workdir / name)
+    # the state counts on all these, and no longer on what is cut off next
+    write_state(plan.workdir, state, begun.digests, begun.lengths)
     for path in plan.workdir.iterdir():
-        if path.name in state["bytes"]:
-            if path.stat().st_size > state["bytes"][path.name]:
-                os.truncate(path, state["bytes"][path.name])
+        if path.name in portion["bytes"]:
+            if path.stat().st_size > portion["bytes"][path.name]:
+                os.truncate(path, portion["bytes"][path.name])
         elif path.name != STATE:
             shutil.rmtree(path) if path.is_dir() else path.unlink()
-    for source, (rows, places) in zip(plan.all_sources, state["sources"]):
-        source.rows, source.places = Counter(rows), places
+    for source, (rows, places, notes) in zip(plan.all_sources, portion["sources"]):
+        source.rows, source.places = Counter(rows), dict(places)
         # a place stays what it is until a row behind it comes, which may be never
         source.fetched = Counter({part: rows[f"{part} read"] for part in places})
-    result.tally = Tally(**{name: Counter(counts) for name, counts in state["tally"].items()})
-    result.stats = {part: Counter(counts) for part, counts in state["stats"].items()}
-    result.shards, result.how, plan.args.jsonl = state["shards"], state["how"], state["jsonl"]
+        source.notes = {**dict.fromkeys(notes), **source.notes}
+    result.tally = Tally(**{name: Counter(counts) for name, counts in portion["tally"].items()})
+    result.stats = {part: Counter(counts) for part, counts in portion["stats"].items()}
+    result.shards, result.how, plan.args.jsonl = portion["shards"], state["how"], state["jsonl"]
+    result.portions = state["portions"]
     if state["example"]:
         text, ids, learned = state["example"]
         result.example = Tokens(text, bytes.fromhex(ids), learned)
-    result.lengths.frombytes(lengths.tobytes())
-    seen.sorted = digests
-    print(f"going on behind {result.stats['train']['tokens']:,} tokens", flush=True)
-    return True
+    result.lengths.frombytes(begun.lengths.tobytes())
+    seen.restore(begun.digests)
+    begun.digests = begun.lengths = np.empty(0)  # so as not to be in memory twice
+    if not begun.is_enough:
+        print(f"going on behind {portion['tokens']:,} tokens", flush=True)
 
 
 def give_up(workdir: Path) -> None:
@@ -3068,14 +3175,16 @@ def give_up(workdir: Path) -> None:
 
 
 def is_left_to_publish(plan: Plan) -> bool:
-    """Whether a run like this one was ended while its files went to their places: each is here or there, and whole, as
-    they were on the disk before the manifest was."""
+    """Whether a run was ended while its files went to their places: each is here or there, and whole, as they were on the
+    disk before the manifest was."""
     try:
         record = json.loads((plan.workdir / "manifest.json").read_text(encoding="utf-8"))
         places = {name: plan.workdir / name for name in record["sha256"]}
         places = {name: path if path.exists() else plan.out / name for name, path in places.items()}
         sizes = {name: path.stat().st_size for name, path in places.items()}
-        return sizes == record["bytes"] and (record["arguments"], record["inputs"]) == (plan.recorded, plan.inputs)
+        is_same = (record["arguments"], record["inputs"]) == (plan.recorded, plan.inputs)
+        # where some are in their places already, all must go there to be a whole, whatever this run is to make
+        return sizes == record["bytes"] and (is_same or not (plan.out / "manifest.json").exists())
     except (OSError, ValueError, KeyError, TypeError):  # none, or it is not written to its end
         return False
 
@@ -3152,8 +3261,8 @@ def build_parser() -> OneLineParser:
     add("--split", help="split of a hub data set or a folder to train on (default: its train split)")
     add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
     add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk, and of its validation split some million tokens; needs --max_rows or --max_tokens")
-    add("--max_rows", help="stop after this many clean rows of --dataset (default: all)")
-    add("--max_tokens", help="stop after this many training tokens (default: all)")
+    add("--max_rows", help="stop after this many clean rows of --dataset (default: all); see --max_tokens")
+    add("--max_tokens", help="stop after this many training tokens (default: all); given again with more it adds to what is there, with less it ends with the last portion there that fits")
     add = parser.add_argument_group("format and cleaning").add_argument
     add("--format", choices=FORMATS, help="format of the rows (default: recognized by their columns)")
     add("--columns", type=columns_format, metavar="PART=COLUMN,...", help="columns of any other format: user=q,assistant=a and if need be context=c,system=s; or messages=m; or text=t")
@@ -3169,7 +3278,7 @@ def build_parser() -> OneLineParser:
     add("--too_long", choices=("truncate", "drop"), default="truncate", help="longer conversations keep their first complete turns, longer texts become several rows (truncate), or both go (drop)")
     add = parser.add_argument_group("run").add_argument
     add("--out_dir", type=Path, default=Path("data"), help="folder to write")
-    add("--overwrite", action="store_true", help="build again what is complete, and replace files that another program made")
+    add("--overwrite", action="store_true", help="build again what is complete, replace what took hours and was made with other flags, and files that another program made")
     add("--num_proc", help="processes that tokenize (default: one a core); the output is the same")
     add("--seed", default=0, help="draws which rows are held out")
     return parser
@@ -3302,6 +3411,7 @@ if __name__ == "__main__":
         main()
     except KeyboardInterrupt:
         fail(
-            "stopped, and nothing was replaced; the same command goes on behind the last portion, or starts over",
+            "stopped, and nothing was replaced; the same command goes on behind the last portion, or starts over; with "
+            "the number of tokens last said as --max_tokens it takes what is there",
             code=130,
         )

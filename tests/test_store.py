@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -198,6 +199,16 @@ class Stopped(BaseException):
     """As a signal would end the run."""
 
 
+def refused(capsys, run, *arguments) -> str:
+    """The one line with which a run ends that would do harm."""
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        run(*arguments)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert ended.value.code == 2
+    return line
+
+
 def stop_at(patch, number: int, where: str, owner=prep_data.Store) -> None:
     """Ends the run at the `number`-th call of Store.`where`, in the middle of a portion or at its end."""
     calls, original = iter(range(1, 10**9)), getattr(owner, where)
@@ -210,24 +221,42 @@ def stop_at(patch, number: int, where: str, owner=prep_data.Store) -> None:
     patch.setattr(owner, where, method)
 
 
+@pytest.fixture(scope="module")
+def source(tmp_path_factory) -> dict[Path, int]:
+    """Files of conversations and texts, to be mixed 3 to 2."""
+    folder = tmp_path_factory.mktemp("source")
+    return {write_jsonl(folder / "chats.jsonl", conversations()): 3, write_jsonl(folder / "texts.jsonl", texts(90)): 2}
+
+
 @pytest.fixture
-def corpus(tmp_path, chat_data, monkeypatch):
-    """Runs prep_data.py on conversations and texts, 3 to 2, in portions of some dozen rows."""
+def corpus(source, chat_data, monkeypatch):
+    """Runs prep_data.py on them in portions of some dozen rows."""
     monkeypatch.setattr(prep_data, "PORTION", 3000)
-    chats = write_jsonl(tmp_path / "chats.jsonl", conversations())
-    plain = write_jsonl(tmp_path / "texts.jsonl", texts(90))
-    source = ["--dataset", f"{chats}:3", "--dataset", f"{plain}:2", "--tokenizer", chat_data / "tokenizer"]
+    common = ["--tokenizer", chat_data / "tokenizer", "--seq_len", 64, "--num_proc", 1]
 
     def run(out: Path, *flags) -> dict[str, bytes]:
-        call(prep_data.main, *source, "--out_dir", out, "--seq_len", 64, "--num_proc", 1, *flags)
+        datasets = [] if "--dataset" in flags else [f"--dataset={path}:{weight}" for path, weight in source.items()]
+        call(prep_data.main, *common, *datasets, "--out_dir", out, *flags)
         return everything(out)
 
     return run
 
 
+@pytest.fixture(scope="module")
+def undisturbed() -> dict[str, bytes]:
+    return {}
+
+
+@pytest.fixture
+def whole(corpus, undisturbed, tmp_path) -> dict[str, bytes]:
+    """What a run leaves that nobody disturbs."""
+    if not undisturbed:
+        undisturbed.update(corpus(tmp_path / "whole"))
+    return undisturbed
+
+
 @pytest.mark.parametrize("cleans_up", [True, False])
-def test_a_run_that_is_cut_off_goes_on_and_ends_alike(corpus, tmp_path, monkeypatch, capsys, cleans_up):
-    whole = corpus(tmp_path / "whole")
+def test_a_run_that_is_cut_off_goes_on_and_ends_alike(corpus, whole, tmp_path, monkeypatch, capsys, cleans_up):
     assert len([name for name in whole if name.endswith(".ids")]) > 6 and prep_data.STATE in whole
     capsys.readouterr()
     said = []
@@ -250,8 +279,10 @@ def test_a_run_that_is_cut_off_goes_on_and_ends_alike(corpus, tmp_path, monkeypa
 
 
 @pytest.mark.parametrize("n_moved", [0, 1, 9])
-def test_what_is_made_is_not_made_again_where_its_files_were_on_their_way(corpus, tmp_path, monkeypatch, n_moved):
-    whole, replace, moves = corpus(tmp_path / "whole"), os.replace, iter(range(1000))
+def test_what_is_made_is_not_made_again_where_its_files_were_on_their_way(
+    corpus, whole, tmp_path, monkeypatch, capsys, n_moved
+):
+    replace, moves = os.replace, iter(range(1000))
     corpus(tmp_path / "cut", "--max_tokens", 1000)  # an older one is there
 
     def stopped(path, place):
@@ -264,20 +295,25 @@ def test_what_is_made_is_not_made_again_where_its_files_were_on_their_way(corpus
         with pytest.raises(Stopped):
             corpus(tmp_path / "cut")
     assert not (tmp_path / "cut/manifest.json").exists()
-    if n_moved == 1:  # what is not whole is made again
+    if n_moved == 1:  # what is not whole is made again, when that is asked for
         newest = max((tmp_path / "cut/prep.tmp").glob("*.ids"))
         newest.write_bytes(newest.read_bytes()[:-2])
+        assert "files that are not as they were written" in refused(capsys, corpus, tmp_path / "cut")
+        assert corpus(tmp_path / "cut", "--overwrite") == whole
     else:
         monkeypatch.setattr(prep_data, "stream", None)
-    assert corpus(tmp_path / "cut") == whole
+        if n_moved == 9:  # the next run puts them there, also one that makes something else and may not
+            assert "--seq_len 64" in refused(capsys, corpus, tmp_path / "cut", "--seq_len", 32)
+            assert (tmp_path / "cut/manifest.json").exists()
+        assert corpus(tmp_path / "cut") == whole
     assert not (tmp_path / "cut/prep.tmp").exists()
 
 
 @pytest.mark.parametrize(("owner", "name", "number"), [(prep_data, "publish", 1), (prep_data.Store, "add", 3)])
-def test_what_a_power_cut_takes_is_made_again(corpus, tmp_path, monkeypatch, owner, name, number):
+def test_what_a_power_cut_takes_is_made_again(corpus, whole, tmp_path, monkeypatch, owner, name, number):
     """As some file systems leave it: of what was not on the disk yet there are the name and the size, and zeros; at the worst
     not so of the files that vouch for all others."""
-    whole, on_disk, fsync = corpus(tmp_path / "whole"), {}, os.fsync
+    on_disk, fsync = {}, os.fsync
 
     def noted(descriptor: int) -> None:
         fsync(descriptor)
@@ -310,24 +346,79 @@ def test_more_tokens_are_added_to_what_is_there(corpus, tmp_path, capsys):
     # what is damaged is not built upon, nor what is to be built again
     with first.open("rb+") as file:
         file.write(b"damage")
-    assert corpus(tmp_path / "more", "--max_tokens", 5000) == corpus(tmp_path / "five", "--max_tokens", 5000)
+    assert "files that are not as they were written" in refused(capsys, corpus, tmp_path / "more", "--max_tokens", 5000)
+    five = corpus(tmp_path / "more", "--max_tokens", 5000, "--overwrite")
+    assert five == corpus(tmp_path / "five", "--max_tokens", 5000)
     assert corpus(tmp_path / "more", "--max_tokens", 6000, "--overwrite")
     assert "going on behind" not in capsys.readouterr().out
-    # fewer are another corpus, and so are other arguments
-    assert corpus(tmp_path / "more", "--max_tokens", 100) == corpus(tmp_path / "less", "--max_tokens", 100)
-    assert "going on" not in capsys.readouterr().out
 
 
-def test_a_damaged_state_is_none(corpus, tmp_path, monkeypatch, capsys):
-    whole = corpus(tmp_path / "whole")
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_what_took_hours_is_not_replaced_unasked(corpus, whole, source, tmp_path, monkeypatch, capsys, is_complete):
+    out, (chats, plain) = tmp_path / "out", source
+    if is_complete:
+        corpus(out)
+    else:
+        with monkeypatch.context() as patch:
+            stop_at(patch, 60, "add")
+            with pytest.raises(Stopped):
+                corpus(out)
+    before, content = everything(out), plain.read_bytes()
+    for flags, told in (
+        (["--seq_len", 32], "--seq_len 64; give the same to keep them; --overwrite starts over"),
+        (["--jsonl", "text", "--skip_bad_lines"], "no --skip_bad_lines, no --jsonl;"),
+        (["--dataset", plain], f"--dataset {chats}:3 --dataset {plain}:2;"),
+        (["--train_tokenizer", 300, "--max_rows", 50], "no --train_tokenizer;"),
+        (["--max_tokens", 100], "which is more than --max_tokens 100; give as many to end there"),
+    ):
+        assert told in refused(capsys, corpus, out, *flags)
+    plain.write_bytes(content + content)
+    assert f"another {plain};" in refused(capsys, corpus, out)
+    plain.write_bytes(content)
+    with monkeypatch.context() as patch:
+        patch.setattr(prep_data, "made_of", lambda tokenizer: "other words")  # as a hub may have by now
+        assert "another --tokenizer" in refused(capsys, corpus, out, "--max_tokens", 12_000)
+    assert everything(out) == before
+    assert corpus(out) == whole
+    assert json.loads(corpus(out, "--max_tokens", 100, "--overwrite")["manifest.json"])["train"]["tokens"] < 200
+
+
+@pytest.mark.parametrize("is_complete", [True, False])
+def test_fewer_tokens_end_with_the_last_portion_that_fits(corpus, whole, tmp_path, monkeypatch, capsys, is_complete):
+    """The night is over: what is there is taken, nothing else is read, and another night may add to it."""
+    out = tmp_path / "out"
+    with monkeypatch.context() as patch:
+        if not is_complete:
+            stop_at(patch, 100, "add")
+        with contextlib.nullcontext() if is_complete else pytest.raises(Stopped):
+            corpus(out)
+    with np.load((out if is_complete else out / "prep.tmp") / prep_data.STATE) as arrays:
+        tokens = [portion["tokens"] for portion in json.loads(arrays["state"].tobytes())["portions"]]
+    with monkeypatch.context() as patch:
+        patch.setattr(prep_data, "read", None)
+        capsys.readouterr()
+        kept, asked = (tokens[-1], tokens[-1]) if is_complete else (tokens[1], tokens[2] - 1)
+        less = corpus(out, "--max_tokens", asked)
+    assert f"ending behind {kept:,} of the {tokens[-1]:,} tokens that are there" in capsys.readouterr().out
+    manifest = json.loads(less["manifest.json"])
+    for part in ("train", "val"):
+        rows = read_store(out, part)
+        assert [(row["input_ids"], row["labels"]) for row in read_jsonl(out / f"{part}_tokenized.jsonl")] == rows
+        assert manifest[part]["rows"] == len(rows) and manifest[part]["tokens"] == sum(len(ids) for ids, _ in rows)
+        assert whole[f"{part}.jsonl"].startswith(less[f"{part}.jsonl"])
+    assert manifest["train"]["tokens"] == kept
+    assert corpus(out) == whole
+
+
+def test_a_damaged_state_is_none(corpus, whole, tmp_path, monkeypatch, capsys):
     for damage in (lambda path: path.write_bytes(path.read_bytes()[:-200]), lambda path: path.write_bytes(b"")):
         with monkeypatch.context() as patch:
             stop_at(patch, 60, "add")
             with pytest.raises(Stopped):
                 corpus(tmp_path / "cut")
         damage(tmp_path / "cut/prep.tmp" / prep_data.STATE)
-        capsys.readouterr()
-        assert corpus(tmp_path / "cut") == whole
+        assert f"{prep_data.STATE} is damaged" in refused(capsys, corpus, tmp_path / "cut")
+        assert corpus(tmp_path / "cut", "--overwrite") == whole
         assert "going on" not in capsys.readouterr().out
         shutil.rmtree(tmp_path / "cut")
 
