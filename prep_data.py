@@ -160,6 +160,7 @@ class Source:
     rows: Counter = field(default_factory=Counter)  # "train read", "train clean" and so on
     places: dict[str, Any] = field(default_factory=dict)  # where the last row of a hub's part is: read_hub
     fetched: Counter = field(default_factory=Counter)  # its rows, before messages are joined to conversations
+    commit: str | None = None  # of a hub data set, where that is known
     notes: dict[str, None] = field(default_factory=dict)  # where rows come from and how they were read, for the card
 
 
@@ -250,12 +251,24 @@ def choose_split(name: str, splits: list[str], asked: str | None = None, held_ou
     return [train, *(split for split in val if not asked and split.endswith(ending))]
 
 
+def find_commit(name: str, revision: str | None) -> str | None:
+    """Which commit a branch or a tag of a hub data set is now; None without a hub, when what is cached is read."""
+    from huggingface_hub import HfApi
+
+    try:
+        return HfApi().dataset_info(name, revision=revision, timeout=10).sha
+    except Exception:  # of many kinds; whoever loads the set next says what is the matter
+        return None
+
+
 def load_hub(source: Source, args: argparse.Namespace, held_out: bool) -> None:
     """Loads the train split of a hub data set, and the validation split that belongs to it."""
     from datasets import load_dataset
 
+    source.commit = source.commit or find_commit(source.name, args.revision)
     try:
-        sets = load_dataset(source.name, args.config, revision=args.revision, streaming=args.streaming)
+        revision = source.commit or args.revision
+        sets = load_dataset(source.name, args.config, revision=revision, streaming=args.streaming)
     except Exception as error:  # of many kinds, and none is a fault of this script
         mend = "check the id, --config and the network, or give a local file"
         if "column" in reason(error):
@@ -263,6 +276,7 @@ def load_hub(source: Source, args: argparse.Namespace, held_out: bool) -> None:
         fail(f"{source.name}: {reason(error)}; {mend}")
     splits = choose_split(source.name, list(sets), args.split, held_out)
     source.parts = {part: sets[split] for part, split in zip(("train", "val"), splits)}
+    source.notes.update({f"commit {source.commit}": None} if source.commit else {})
     source.notes[f"split {splits[0]} of {some(sorted(sets))}"] = None
     source.notes.update((f"{split} is for validation", None) for split in splits[1:2])
 
@@ -915,6 +929,8 @@ def load_what_is_not_local(plan: Plan) -> Any:
     if hub or not (args.train_tokenizer or Path(args.tokenizer).is_dir()):
         prefer_cache()
     tokenizer = None if args.train_tokenizer else make_tokenizer(args, ())
+    for source, commit in zip(plan.all_sources, plan.begun.state["commits"] if plan.begun else ()):
+        source.commit = commit  # a set that has changed since is read on as it was
     for source in hub:
         load_hub(source, args, held_out=source not in plan.sources)
     if args.val_dataset:
@@ -1034,7 +1050,10 @@ def write_manifest(plan: Plan, result: Result, card: str) -> None:
     libraries = ("datasets", "tokenizers", "transformers")  # local files do without the first
     versions = {name: version(name) for name in libraries if sys.modules.get(name)}
     record = {"complete": True, "arguments": plan.recorded, "seed": plan.args.seed, "inputs": plan.inputs}
-    record["sources"] = [{"name": source.name, "weight": source.weight, **source.rows} for source in plan.all_sources]
+    record["sources"] = [
+        {"name": source.name, "weight": source.weight, "commit": source.commit, **source.rows}
+        for source in plan.all_sources
+    ]
     record |= {**result.stats, **{name: dict(sorted(counts.items())) for name, counts in vars(result.tally).items()}}
     record |= {"vocab_size": len(result.tokenizer), "card": card}
     names = {path.relative_to(plan.workdir).as_posix(): path for path in paths}
@@ -3021,6 +3040,7 @@ def save_state(plan: Plan, result: Result, seen: Seen, files: dict[str, Any]) ->
     state = {
         "arguments": {key: value for key, value in plan.recorded.items() if key not in LIMITS},
         "inputs": plan.inputs,
+        "commits": [source.commit for source in plan.all_sources],
         "tokenizer": made_of(result.tokenizer),
         "jsonl": plan.args.jsonl,
         "how": result.how,
@@ -3259,7 +3279,7 @@ def build_parser() -> OneLineParser:
     add("--val_fraction", default=0.02, help="share held out when there is no validation data, 0 to 1")
     add("--config", help="configuration of a hub data set that has several (default: its only one)")
     add("--split", help="split of a hub data set or a folder to train on (default: its train split)")
-    add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest)")
+    add("--revision", help="commit, branch or tag of a hub data set, to pin what is read (default: the newest, which the card names; what is added later is of the same)")
     add("--streaming", action="store_true", help="read a hub data set without storing it, for one larger than the disk, and of its validation split some million tokens; needs --max_rows or --max_tokens")
     add("--max_rows", help="stop after this many clean rows of --dataset (default: all); see --max_tokens")
     add("--max_tokens", help="stop after this many training tokens (default: all); given again with more it adds to what is there, with less it ends with the last portion there that fits")

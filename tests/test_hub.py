@@ -8,7 +8,7 @@ import time
 
 import pytest
 from conftest import read_jsonl, run_script
-from loopback_hub import alpaca_rows, hub, sample_repositories
+from loopback_hub import COMMIT, alpaca_rows, hub, sample_repositories
 
 CLEAR = {"HTTP_PROXY": "", "HTTPS_PROXY": "", "http_proxy": "", "https_proxy": "", "NO_PROXY": "*", "no_proxy": "*"}
 
@@ -34,6 +34,7 @@ def test_alpaca_as_the_guide_has_it(served, tmp_path):
         assert asked.pop(user) == row["output"]
     assert not asked
     manifest = json.loads((tmp_path / "data/manifest.json").read_text())
+    assert manifest["sources"][0]["commit"] == COMMIT and f"commit {COMMIT}; split train" in manifest["card"]
     assert (
         manifest["vocab_size"]
         == len(json.loads((tmp_path / "data/tokenizer/tokenizer.json").read_text())["model"]["vocab"]) + 4

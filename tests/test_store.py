@@ -425,25 +425,34 @@ def test_a_damaged_state_is_none(corpus, whole, tmp_path, monkeypatch, capsys):
 
 @pytest.fixture
 def streamed(tmp_path, chat_data, monkeypatch):
-    """Runs prep_data.py on the real client's streams, of eight files each; returns what is there, and which files were
-    opened for it."""
+    """Runs prep_data.py on the real client's streams, of eight files each, at the newest commit of a hub unless another is
+    asked for; returns what is there, and which files were opened for it."""
     import datasets
+    import huggingface_hub
 
     opened = []
 
-    def rows(files):
+    def rows(files, commit):
         for file in files:
             opened.append(file)
             for number in range(150):
-                yield {"text": f"File {file} says in its line {number} that {number * file} is a number."}
+                yield {"text": f"File {file} of {commit} says in its line {number} that {number * file} is a number."}
 
-    def load_hub(source, args, held_out):
-        first = {"a": {"train": 1}, "b": {"train": 11}, "with-validation": {"train": 1, "val": 11}}[source.name]
-        for part, number in first.items():
-            files = {"files": list(range(number, number + 8))}
-            source.parts[part] = datasets.IterableDataset.from_generator(rows, gen_kwargs=files)
+    def load_dataset(name, config, revision, streaming):
+        first = {"a": {"train": 1}, "b": {"train": 11}, "with-validation": {"train": 1, "test": 11}}[name]
+        files = {split: list(range(number, number + 8)) for split, number in first.items()}
+        make = datasets.IterableDataset.from_generator
+        return {
+            split: make(rows, gen_kwargs={"files": numbers, "commit": revision}) for split, numbers in files.items()
+        }
 
-    monkeypatch.setattr(prep_data, "load_hub", load_hub)
+    def dataset_info(hub, name, revision, timeout):
+        return huggingface_hub.DatasetInfo(
+            id=name, sha=revision or run.newest, tags=[], private=False, downloads=0, likes=0
+        )
+
+    monkeypatch.setattr(datasets, "load_dataset", load_dataset)
+    monkeypatch.setattr(huggingface_hub.HfApi, "dataset_info", dataset_info)
     monkeypatch.setattr(prep_data, "prefer_cache", lambda: None)
     monkeypatch.setattr(prep_data, "PORTION", 20_000)
     common = ["--tokenizer", chat_data / "tokenizer", "--streaming", "--num_proc", 1]
@@ -453,6 +462,7 @@ def streamed(tmp_path, chat_data, monkeypatch):
         call(prep_data.main, *common, "--out_dir", out, *flags)
         return everything(out), opened
 
+    run.newest = "v1"
     return run
 
 
@@ -490,3 +500,19 @@ def test_of_a_stream_only_the_beginning_of_its_validation_is_fetched(streamed, t
             with pytest.raises(Stopped):
                 streamed(tmp_path / "cut", *flags)
     assert streamed(tmp_path / "cut", *flags)[0] == whole
+
+
+def test_a_set_that_changes_is_read_on_as_it_was(streamed, tmp_path, monkeypatch):
+    flags = ["--dataset", "a", "--max_tokens"]
+    whole, _ = streamed(tmp_path / "whole", *flags, 60_000)
+    with monkeypatch.context() as patch:
+        stop_at(patch, 450, "add")
+        with pytest.raises(Stopped):
+            streamed(tmp_path / "cut", *flags, 40_000)
+    streamed.newest = "v2"
+    for n_tokens in (40_000, 60_000):  # when it was cut off, and when it was complete
+        cut, _ = streamed(tmp_path / "cut", *flags, n_tokens)
+    assert cut == whole
+    manifest = json.loads(cut["manifest.json"])
+    assert "read    a: commit v1; split train" in manifest["card"] and manifest["sources"][0]["commit"] == "v1"
+    assert b"v2" in streamed(tmp_path / "new", *flags, 1000)[0]["train.jsonl"]
