@@ -827,7 +827,8 @@ def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]
             for name, parts in formats.items()
         )
         row = row if isinstance(row, dict) else {}
-        texts = [name for name in row if isinstance(row[name], str) and re.fullmatch(r"[\w. -]{1,40}", name)][:2]
+        texts = [name for name in row if isinstance(row[name], str) and re.fullmatch(r"[\w. -]{1,40}", name)]
+        texts = sorted(texts, key=lambda name: " " not in row[name])[:2]
         example = "user={},assistant={}".format(*(texts if len(texts) == 2 else ("COLUMN", "COLUMN")))
         mend = f"use --columns {quoted(example)}, with the names of what is asked and what is answered"
         if any(len(name) > 40 or name.count(" ") > 2 for name in row):
@@ -1854,11 +1855,19 @@ def read_text(look: Look) -> Iterator[tuple[int, Any]]:
     """Documents of plain text, cut at the end of a line where they are longer than MAX_DOCUMENT."""
     marked, blank = EOS in look.text, re.search(r"\S[ \t]*\r?\n[ \t]*\r?\n\s*\S", look.text)
     how = f"between {EOS}" if marked else "a file" if not look.alone else "between blank lines" if blank else "a line"
-    look.notes[f"plain text, a document {how}"] = None
+    has_tabs = not marked and tabbed(look.text)
+    chat = chat_without_ends(look.text, blank is not None) if look.alone and not marked else None
+    how = f"from one {chat[1]} turn to the next" if chat else how
+    look.notes["a question, a tab and its answer a line" if has_tabs else f"plain text, a document {how}"] = None
     document, size, start = [], 0, 1
     with look.open(newline=None) as text:
         for number, line in enumerate(iter(functools.partial(text.readline, MAX_DOCUMENT), ""), 1):
+            if has_tabs and "\t" in line:
+                yield number, dict(zip(("question", "answer"), line.rstrip("\n").split("\t", 1)))
+                continue
             pieces = line.split(EOS) if marked else [line]
+            mark = chat[0].mark.match(line) if chat else None
+            pieces = ["", *pieces] if mark and MARK_ROLES[mark[1].lower()] == chat[1] else pieces
             ended = how == "a line" or (how == "between blank lines" and line.isspace())
             for place, piece in enumerate([*pieces, ""] if ended else pieces):
                 if place or size > MAX_DOCUMENT:
@@ -1869,6 +1878,26 @@ def read_text(look: Look) -> Iterator[tuple[int, Any]]:
                 size += len(piece)
     if whole := "".join(document).strip("\n"):
         yield start, {"text": whole}
+
+
+def tabbed(text: str) -> bool:
+    """Whether every line is a text, a tab and another text, and the first ones are not the names of a few classes."""
+    lines = [line.split("\t") for line in text.split("\n") if line.strip()]
+    if len(lines) < 2 or not all(len(line) == 2 and line[0].strip() and line[1].strip() for line in lines):
+        return False
+    return 2 * len({first for first, _ in lines}) > len(lines)
+
+
+def chat_without_ends(text: str, has_blocks: bool) -> tuple[Template, str] | None:
+    """(the template, the role that begins) of a chat of which nothing tells where one conversation ends and the next begins."""
+    if has_blocks and most_alike([(block, None) for block in re.split(r"\n\s*\n", text)[:100]])[0]:
+        return None
+    for template in RENDERED:
+        marks = [(MARK_ROLES[mark[1].lower()], mark.start()) for mark in template.mark.finditer(text)]
+        starts = [start for role, start in marks if role == marks[0][0]]
+        if len(starts) > 1 and marks[0][0] in ("user", "system") and template.turns(text[: starts[-1]]):
+            return template, marks[0][0]
+    return None
 
 
 # The first that knows a file reads it: by its first bytes, by the shape of its first lines, and last by its name.
@@ -1909,6 +1938,16 @@ CONVERSATION_ID = (
     "dialogue_id",
     "thread_id",
     "session_id",
+    "chat_id",
+    "ticket_id",
+    "channel_id",
+    "conversationId",
+    "dialogueID",
+)
+# Beside a text, what shows that it is a message among others: who sent it, and what it replies to.
+SENDER, REPLIED = (
+    ("from", "sender", "speaker", "user"),
+    ("in_response_to_tweet_id", "in_reply_to", "reply_to", "reply_to_id", "thread_ts"),
 )
 PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
 TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
@@ -2018,6 +2057,11 @@ KNOWN_PRELUDE = re.compile(
 # What looks like a role mark at the start of a text, of a template that nobody has written down here.
 UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\|?\]|^#{2,4} ?\w[\w ]{0,20}:)", re.M)
 
+
+# A line of a log: its time, if it has one, and who speaks.
+LABEL = re.compile(
+    r"^(?:[\[(]?\d[\d/.,:\-\s]{5,30}(?:[ap]\.?m\.?)?[\])]?[ -]{0,3})?([^\W\d_][\w .'-]{0,24}): ?\S", re.M | re.I
+)
 
 END_LENGTH = 400  # characters in which an end mark is looked for: in a long run of spaces the search would take hours
 
@@ -2256,6 +2300,9 @@ class Finder:
             self.marks.discard("answer")  # yes and no may be what is asked for
         if args.marked == "keep":
             self.marks = set()
+        senders = [{str(row[name]) for row in rows} for name in SENDER if all(holds(row.get(name)) for row in rows)]
+        self.is_log = any(2 <= len(names) <= len(rows) // 2 for names in senders)  # few people, again and again
+        self.is_log |= any(holds(row.get(name)) for row in rows for name in REPLIED)
         self.find_columns(rows)
         if args.format != "text":
             self.find_template(rows[:100])
@@ -2313,6 +2360,14 @@ class Finder:
                 which = "some texts" if alike else f"texts with {' and '.join(common[:3])}"
                 name = f"file in which {which} look like rendered chats, and are learned as they stand: write them as messages"
                 self.tally.found[name] += 1
+                return
+            lines = sum(len(text.strip().split("\n")) for text, _ in texts)
+            names = Counter(name for text, _ in texts for name in LABEL.findall(text)).most_common(4)
+            if len(names) > 1 and names[1][1] > 1 and 5 * sum(count for _, count in names) >= 4 * lines:
+                who = some((name for name, _ in names), 3)
+                self.tally.found[
+                    f"file whose lines begin with names ({who}) as a chat's do, and are learned as they stand: write them as messages"
+                ] += 1
 
     def is_chat(self, value: Any) -> bool:
         """Whether a value is a list of messages with known roles, a question and an answer among them."""
@@ -2356,7 +2411,9 @@ class Finder:
             break
         else:
             raise Drop("unknown columns")
-        if "text" in parts and (speaker := first_of(row, SPEAKER)) and role_of(row[speaker]) in SPEAKERS:
+        speaker = first_of(row, SPEAKER)
+        is_message = self.is_log or (speaker and role_of(row[speaker]) in SPEAKERS)
+        if "text" in parts and is_message and not (self.args.columns or self.args.format):
             raise Drop("one message a row")
         used, optional = set(parts.values()), {}
         for part, spec in OPTIONAL.items():
@@ -2615,8 +2672,7 @@ def conversation_number(row: Any, last: str | None) -> str | None:
     if not said or not speaker:
         return None
     if (name := first_of(row, CONVERSATION_ID)) and isinstance(row[name], (str, int)):
-        number = f"{name} {row[name]}"
-        return number if role_of(row[speaker]) in SPEAKERS or number == last else None
+        return f"{name} {row[name]}"
     parent = next((name for name in PARENT_ID if name in row), None)
     own = first_of(row, MESSAGE_ID)
     if not parent or not own or role_of(row[speaker]) not in SPEAKERS:

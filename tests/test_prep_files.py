@@ -526,15 +526,21 @@ def test_an_error_says_what_was_found(content, says, tmp_path, capsys):
         (["One.\r\nTwo.\r\n"], "a line", ["One.", "Two."]),
         (["One.\n\nTwo.\n<|endoftext|>\nThree."], "between <|endoftext|>", ["One.\n\nTwo.", "Three."]),
         (["One.\n\nTwo.", "Three."], "a file", ["One.\n\nTwo.", "Three."]),
+        (["User: a\nBot: b\nUser: c\nBot: d\n"], "from one user turn to the next", [("a", "b"), ("c", "d")]),
+        (["Q: a\n\nA: b\n\nQ: c\n\nA: d\n"], "from one user turn to the next", [("a", "b"), ("c", "d")]),
+        (["".join(f"<|im_start|>user\n{q}<|im_end|>\n<|im_start|>assistant\n{a}<|im_end|>\n" for q, a in ("ab", "cd"))],
+         "from one user turn to the next", [("a", "b"), ("c", "d")]),
+        (["a\tb\nc\td\n"], "a question, a tab and its answer a line", [("a", "b"), ("c", "d")]),
+        (["ham\tb\nham\td\nham\te"], "a line", ["ham\tb", "ham\td", "ham\te"]),
     ],
-)
+)  # fmt: skip
 def test_plain_text(texts, how, rows, tmp_path):
     (tmp_path / "texts").mkdir()
     for number, text in enumerate(texts):
         (tmp_path / f"texts/{number}.txt").write_bytes(text.encode())
     card = prep(tmp_path / "texts", tmp_path / "out")["card"]
-    assert made_of(tmp_path / "out") == [(row,) for row in rows]
-    assert f"plain text, a document {how}" in card
+    assert made_of(tmp_path / "out") == [row if isinstance(row, tuple) else (row,) for row in rows]
+    assert (how if "tab" in how else f"plain text, a document {how}") in card
 
 
 def test_the_next_command_can_be_pasted(tmp_path, capsys):

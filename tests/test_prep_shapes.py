@@ -254,6 +254,7 @@ READ = {
     "two systems": ({"messages": turns([("system", "Be brief."), ("developer", "Be kind."), *SHORT])}, [("system", "Be brief.\n\nBe kind."), *SHORT]),
     "a message a row": (numbered(LONG, ("conversation_id", "turn", "role", "content")), LONG),
     "a message a row, not in order": (numbered(LONG, ("dialog_id", "turn_id", "speaker", "text"))[::-1], LONG),
+    "a message a row, by people": (numbered([("ann", U), ("bob", A)], ("dialogueID", "turn_id", "from", "text")), SHORT),
     "a message a row, by parent": ([{"id": f"{{}}-{n}", "parent_id": f"{{}}-{n - 1}" if n else None, "author": who, "text": what} for n, (who, what) in enumerate(LONG)], LONG),
 }  # fmt: skip
 
@@ -585,6 +586,8 @@ REFUSED = {
         "sort the rows by conversation",
     ),
     "turns of unknown keys": ([{"messages": [{"toy_input": U, "toy_output": A}]}] * 3, "turns without a role"),
+    "a chat of people": ([{"user": f"U{n % 2}", "text": f"Line {n}."} for n in range(8)], "one message a row"),
+    "replies": ([{"text": "Where?", "in_reply_to": ""}, {"text": "There.", "in_reply_to": 1}], "one message a row"),
     "two candidates": (
         [{"conversation_a": turns(SHORT), "conversation_b": turns(SHORT), "winner": "b"}],
         "unknown columns",
@@ -623,6 +626,15 @@ def test_each_file_is_looked_at_by_itself(tmp_path):
     prep_data.main([str(argument) for argument in command])
     assert sum("messages" in row for row in rows_of(tmp_path)) == 12
     assert sum("text" in row for row in rows_of(tmp_path)) == 4
+
+
+def test_a_log_among_texts_is_told(tmp_path):
+    names = ("Ann", "Bob")
+    rows = [{"text": f"[12/03/2026, 10:0{n}:15 PM] {names[n % 2]}: Line {n}."} for n in range(8)]
+    assert "begin with names (Ann, Bob) as a chat's do" in prep(tmp_path, rows)["card"]
+    rows = [{"text": f"Line {n}.", "user": names[n % 2]} for n in range(8)]
+    assert "begin with names" not in prep(tmp_path, rows, "--columns", "text=text")["card"]
+    assert len(rows_of(tmp_path)) == 8
 
 
 def test_a_text_loses_the_end_mark_of_another_format_too(tmp_path):
