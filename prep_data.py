@@ -2139,7 +2139,12 @@ def compile_templates() -> list[Template]:
 
 
 RENDERED = compile_templates()
-SURELY_A_CHAT = re.compile("|".join(f"(?:{template.mark.pattern})" for template in RENDERED if template.sure), re.I)
+
+
+@functools.lru_cache(None)  # most runs do without it
+def surely_a_chat() -> re.Pattern:
+    """What a text begins with that is a chat whatever the other texts are."""
+    return re.compile("|".join(f"(?:{template.mark.pattern})" for template in RENDERED if template.sure), re.I)
 
 
 def most_alike(texts: list[tuple[str, str | None]]) -> tuple[Template | None, int]:
@@ -2548,7 +2553,7 @@ class Finder:
             turns = template.turns(text, answer, strict=False)
             if not turns and all_alike and template.mark.match(text):
                 raise Drop("rendered chat without a question and its answer")
-        if not turns and SURELY_A_CHAT.match(text, BEGIN.match(text).end()):
+        if not turns and surely_a_chat().match(text, BEGIN.match(text).end()):
             found = ((template, template.turns(text, answer)) for template in RENDERED if template.sure)
             template, turns = next(((template, turns) for template, turns in found if turns), (None, None))
         if not turns and answer is None and text[:2] in ("[{", '{"') and self.is_chat(text):
