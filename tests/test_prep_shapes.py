@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from conftest import mistake, run_script, write_jsonl
-from loopback_hub import hub, parquet
+from loopback_hub import COMMIT, hub, parquet
 
 import prep_data
 
@@ -136,7 +136,9 @@ def test_the_split_that_is_taken_is_plain_and_printed(served, tmp_path):
     result = run_script("-c", code, tmp_path, *SPLITS, "mixed", env=served)
     assert result.returncode == 0, result.stderr
     for name, (splits, taken) in SPLITS.items():
-        says = f"made-up/{name}: split {taken} of {', '.join(splits)}" if taken else f"refused {name} 2"
+        says = (
+            f"made-up/{name}: commit {COMMIT}; split {taken} of {', '.join(splits)}" if taken else f"refused {name} 2"
+        )
         assert says in result.stdout
         assert taken or f"--split takes one of {', '.join(splits)}" in result.stderr
     assert "refused mixed 2" in result.stdout
