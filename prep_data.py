@@ -3185,6 +3185,10 @@ def fit(plan: Plan, begun: Begun) -> bool:
         spare(plan, f"{n_tokens:,} tokens in files that are not as they were written")
         return False
     begun.end_with(within[-1])
+    # or was it cut by this same command already, which was ended before it was done?
+    is_cut = begun.state.pop("cut_for", None) == limits or is_cut
+    if is_cut:
+        begun.state["cut_for"] = limits
     begun.is_enough = is_cut or begun.portion["tokens"] == plan.args.max_tokens
     if begun.is_enough:
         print(f"ending behind {begun.portion['tokens']:,} of the {n_tokens:,} tokens that are there", flush=True)
