@@ -467,7 +467,7 @@ def readme_flags() -> str:
 def week_flags(hours: float) -> str:
     """What `./run_all.sh week` trains its base with, for so many hours."""
     given = re.search(r"pretrain=\((.*)\)", (ROOT / "run_all.sh").read_text(encoding="utf-8"))
-    return given[1].replace('"$base_hours"', f"{hours:g}")
+    return f"{given[1]} --max_hours {hours:g}"
 
 
 @dataclasses.dataclass
