@@ -186,7 +186,8 @@ def signals_kept():
 @pytest.fixture(autouse=True)
 def signals_as_they_were():
     with signals_kept():
-        signal.signal(signal.SIGHUP, signal.SIG_DFL)  # of a suite that nohup started, what a test starts would be deaf too
+        # of a suite that nohup started, what a test starts would be deaf too
+        signal.signal(signal.SIGHUP, signal.SIG_DFL)
         yield
 
 
