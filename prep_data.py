@@ -2322,12 +2322,13 @@ class Finder:
         if self.args.format or self.args.columns:
             return
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
+        stems = Counter(CANDIDATE.sub("", name) for name in names)
         for name in names:
             values = [row[name] for row in rows if holds(row.get(name))]
             found = sum(self.is_chat(value) or (name in TALKS and are_sentences(value)) for value in values)
             texts = [(value, None) for value in values if isinstance(value, str)][:100]
-            twins = [other for other in names if other != name and CANDIDATE.search(name) and CANDIDATE.sub("", other) == CANDIDATE.sub("", name)]  # fmt: skip
-            if twins and found:  # two answers, and which is the better one stands elsewhere
+            stem = CANDIDATE.sub("", name)
+            if found and stem != name and stems[stem] > 1:  # two answers, and which is the better one stands elsewhere
                 return
             if found and 2 * found >= len(rows):
                 self.formats["found"] = {"messages": name}

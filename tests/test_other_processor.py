@@ -51,7 +51,7 @@ def test_a_processor_without_bf16_trains_and_chats_in_float32_at_its_speed(chat_
     )  # fmt: skip
     assert ", fp32, " in unasked and "slower than float32" not in unasked
     ratio = re.match(r"bf16 +is (\S+) times slower than float32", asked)
-    assert ", fp32, " in asked and float(ratio[1]) > 20, "the variables no longer make such a processor"
+    assert ", fp32, " in asked and float(ratio[1]) > 10, "the variables no longer make such a processor"
     for slower in ("there", "bf16"):  # with anything in bf16, Muon's iteration or the model, it is 50 to 100 times
         assert seconds_a_step(tmp_path / slower) < 4 * seconds_a_step(tmp_path / "here")
     assert "resume" in resumed
