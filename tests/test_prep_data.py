@@ -374,10 +374,11 @@ def tokenizer(tmp_path_factory):
 def prep_data_ids(tokenizer, *rows: dict, seq_len: int = 10**6, too_long: str = "truncate") -> list:
     """What prep_data.py's encoding makes of rows: (ids, labels) of each, or all that it yields when shortened."""
     encoder = prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=seq_len, too_long=too_long, jsonl="all"))
-    items = encoder([("train", json.dumps(row, ensure_ascii=False)) for row in rows])
-    items = [
-        (json.loads(line), *json.loads(tokens.json).values()) if counts else tokens for _, line, tokens, counts in items
-    ]
+    lines, items = [json.dumps(row, ensure_ascii=False) for row in rows], []
+    for line, found in zip(lines, encoder(lines)):
+        kept = found if isinstance(found, list) else []
+        items += [(json.loads(shorter or line), *json.loads(tokens[0]).values()) for shorter, tokens, _ in kept]
+        items += [] if kept else [found]
     if seq_len < 10**6:
         return items
     return items[0][1:] if len(rows) == 1 else [item[1:] for item in items]

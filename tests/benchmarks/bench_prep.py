@@ -8,9 +8,12 @@ the sentences of a few real Alpaca rows, shuffled. Compared are
     (b)    one `apply_chat_template(..., return_assistant_tokens_mask=True)` call a row
     (c)    TRL's SFTTrainer preparing the same conversations (`pip install trl`; left out when it is missing)
 in turn, --rounds times; the table has the medians. Then the peak memory of prep with 52,000 and with 520,000 rows.
+With --against COMMIT instead: the whole command of that commit beside that of the working tree, in turn: the seconds of
+all its processes, and the peak memory of all of them together.
 
     python tests/benchmarks/bench_prep.py --out tests/benchmarks/results/prep.md
     python tests/benchmarks/bench_prep.py --like alpaca.parquet --tokenizer gpt2
+    python tests/benchmarks/bench_prep.py --against 7e3d501 --out tests/benchmarks/results/prep_before.md
 
 Takes about 6 minutes on two cores.
 """
@@ -25,6 +28,7 @@ import json
 import os
 import random
 import re
+import resource
 import statistics
 import subprocess
 import sys
@@ -35,6 +39,7 @@ from pathlib import Path
 import report
 
 ROOT = report.ROOT
+SCRIPT = ROOT / "prep_data.py"
 BARS = "at most 2.0 x (a) + 6 s, at least 3 x faster than (b); 520,000 rows at most 1.25 x the memory of 52,000, below 1.5 GB"
 
 
@@ -98,15 +103,15 @@ def run(command: list[str], watch: bool = False) -> tuple[float, float]:
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL)
     while watch and process.poll() is None:
         peak = max(peak, memory(process.pid))
-        time.sleep(0.2)
+        time.sleep(0.1)
     if process.wait():
         raise SystemExit(f"failed: {' '.join(command)}")
     return time.perf_counter() - start, peak
 
 
-def prep(rows: Path, out: Path, tokenizer: str, watch: bool = False) -> tuple[float, float]:
-    script, common = str(ROOT / "prep_data.py"), ["--out_dir", str(out), "--overwrite", "--seq_len", "1024"]
-    return run([sys.executable, script, "--dataset", str(rows), "--tokenizer", tokenizer, *common], watch)
+def prep(rows: Path, out: Path, tokenizer: str, watch: bool = False, script: Path = SCRIPT) -> tuple[float, float]:
+    common = ["--out_dir", str(out), "--overwrite", "--seq_len", "1024"]
+    return run([sys.executable, str(script), "--dataset", str(rows), "--tokenizer", tokenizer, *common], watch)
 
 
 def conversations(out: Path) -> list[list[dict]]:
@@ -157,12 +162,37 @@ def other(kind: str, out: Path) -> float:
     return float(result.stdout.splitlines()[-1])
 
 
+def against(commit: str, rows: Path, tokenizer: str, folder: Path, rounds: int) -> list[str]:
+    """The lines of a comparison of the whole command with that of an earlier commit, run in turn."""
+    before = folder / "before.py"
+    before.write_bytes(subprocess.check_output(["git", "show", f"{commit}:prep_data.py"], cwd=ROOT))
+    found: dict[Path, list[tuple]] = {before: [], SCRIPT: []}
+    for number in range(rounds):
+        for script, figures in found.items():
+            begun = resource.getrusage(resource.RUSAGE_CHILDREN)
+            seconds, peak = prep(rows, folder / "out", tokenizer, True, script)
+            ended = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used = ended.ru_utime + ended.ru_stime - begun.ru_utime - begun.ru_stime
+            figures.append((used, seconds, peak))
+            print(
+                f"round {number + 1}: {script.name} {used:.1f} s of CPU, {seconds:.1f} s, {peak:.1f} MB",
+                file=sys.stderr,
+            )
+    lines = ["", f"| medians of {rounds} rounds | {commit} | now | |", "|---|---:|---:|---:|"]
+    names = ("seconds of CPU, all processes", "seconds", "peak MB, all processes")
+    for name, *columns in zip(names, *(zip(*figures) for figures in found.values())):
+        then, now = map(statistics.median, columns)
+        lines.append(f"| {name} | {then:.1f} | {now:.1f} | {now / then - 1:+.1%} |")
+    return lines
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=52_000, help="rows of the time comparison (default: 52000)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each way runs, in turn (default: 3)")
     parser.add_argument("--tokenizer", help="hub id or folder (default: a BPE of 8,192 tokens trained on the text)")
     parser.add_argument("--like", type=Path, metavar="PARQUET", help="real rows to shuffle, instead of invented words")
+    parser.add_argument("--against", metavar="COMMIT", help="compare with prep_data.py of a commit, and nothing else")
     parser.add_argument("--no_memory", action="store_true", help="leave out the run with ten times the rows")
     parser.add_argument("--out", type=Path, help="also write the result to this file")
     parser.add_argument("--child", help=argparse.SUPPRESS)
@@ -182,6 +212,15 @@ def main() -> None:
             script = [sys.executable, str(ROOT / "prep_data.py"), "--dataset", str(few), "--out_dir", str(trained)]
             run([*script, "--train_tokenizer", "8192"])
             tokenizer = str(trained / "tokenizer")
+        if args.against:
+            lines = [
+                f"`python tests/benchmarks/bench_prep.py --against {args.against} --rounds {args.rounds}`: "
+                + report.stamp("tokenizers", "transformers"),
+                f"{args.rows:,} made-up rows. Looking at the memory, ten times a second, takes time too.",
+                *against(args.against, rows, tokenizer, Path(folder), args.rounds),
+            ]
+            print("\n".join(lines))
+            return report.write(args.out, "prep_data.py beside an earlier commit", lines) if args.out else None
         ways = {
             "prep": lambda: prep(rows, out, tokenizer)[0],
             "a": lambda: other("a", out),
