@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
 import itertools
@@ -371,9 +372,14 @@ def tokenizer(tmp_path_factory):
     return AutoTokenizer.from_pretrained(out / "tokenizer")
 
 
+@functools.lru_cache(8)  # making one takes longer than encoding a few rows
+def encoder_of(tokenizer, seq_len: int, too_long: str) -> prep_data.Encoder:
+    return prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=seq_len, too_long=too_long, jsonl="all"))
+
+
 def prep_data_ids(tokenizer, *rows: dict, seq_len: int = 10**6, too_long: str = "truncate") -> list:
     """What prep_data.py's encoding makes of rows: (ids, labels) of each, or all that it yields when shortened."""
-    encoder = prep_data.Encoder(tokenizer, SimpleNamespace(seq_len=seq_len, too_long=too_long, jsonl="all"))
+    encoder = encoder_of(tokenizer, seq_len, too_long)
     lines, items = [json.dumps(row, ensure_ascii=False) for row in rows], []
     for line, found in zip(lines, encoder(lines)):
         kept = found if isinstance(found, list) else []
