@@ -2067,6 +2067,9 @@ KNOWN_PRELUDE = re.compile(
 UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\|?\]|^#{2,4} ?\w[\w ]{0,20}:)", re.M)
 
 
+# Between the turns of texts in sets of dialogs, what ends more first; and what else only such sets have in their texts.
+TURN_ENDS = ("__eot__", "__eou__", "<eou>", "[EOU]")
+FIELD_MARK = re.compile(r"\+\+\+\$\+\+\+|\tlabels:|\tepisode_done:|^\d+ (?:your|partner's) persona:", re.M)
 # A line of a log: its time, if it has one, and who speaks.
 LABEL = re.compile(
     r"^(?:[\[(]?\d[\d/.,:\-\s]{5,30}(?:[ap]\.?m\.?)?[\])]?[ -]{0,3})?([^\W\d_][\w .'-]{0,24}): ?\S", re.M | re.I
@@ -2305,6 +2308,7 @@ class Finder:
     def __init__(self, args: argparse.Namespace, tally: Tally, head: list) -> None:
         self.args, self.tally, self.formats, self.layouts = args, tally, dict(args.formats), {}
         self.template: Template | None = None
+        self.turn_end: str | None = None
         self.ends = False
         rows = [row for row in head if isinstance(row, dict)]
         values = {name: [verdict(row[name]) for row in rows if row.get(name) is not None] for name in MARKS}
@@ -2369,10 +2373,15 @@ class Finder:
         ends = [text for text in answers if ENDS_OF_MOST.search(text[-END_LENGTH:])]
         self.ends = len(ends) > 1 and 5 * len(ends) >= 4 * len(answers)
         if plain and not self.template:
+            most = [mark for mark in TURN_ENDS if sum(mark in text for text, _ in texts) * 2 >= len(texts)]
+            self.turn_end = most[0] if most else None
+            fields = Counter(mark[0].strip() for text, _ in texts if (mark := FIELD_MARK.search(text)))
             marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text, _ in texts]
             common, count = next(iter(Counter(found for found in marks if len(found) > 1).most_common(1)), ((), 0))
-            if alike or (count > 1 and 2 * count >= len(texts)):
-                which = "some texts" if alike else f"texts with {' and '.join(common[:3])}"
+            which = "some texts" if alike else f"texts with {' and '.join(common[:3])}"
+            if not alike and 2 * sum(fields.values()) >= len(texts) > 0:
+                which, alike = f"texts with {some(fields, 3)}", len(texts)
+            if not self.turn_end and (alike or (count > 1 and 2 * count >= len(texts))):
                 name = f"file in which {which} look like rendered chats, and are learned as they stand: write them as messages"
                 self.tally.found[name] += 1
                 return
@@ -2568,6 +2577,9 @@ class Finder:
             template, turns = next(((template, turns) for template, turns in found if turns), (None, None))
         if not turns and answer is None and text[:2] in ("[{", '{"') and self.is_chat(text):
             return self.turns_from(from_json(text))
+        if not turns and answer is None and all_alike and self.turn_end:
+            said = (part.replace("__eou__", " ").strip() for part in text.split(self.turn_end))
+            return self.spoken_in_turn([part for part in said if part])
         if turns:
             self.tally.found[f"rendered chats ({template.name}) taken apart"] += 1
         return turns

@@ -630,6 +630,36 @@ def test_each_file_is_looked_at_by_itself(tmp_path):
     assert sum("text" in row for row in rows_of(tmp_path)) == 4
 
 
+@pytest.mark.parametrize(
+    ("text", "turns"),
+    [
+        ("Hi {0}. __eou__ Hello! __eou__ How are you? __eou__ Well. __eou__", ["Hi {0}.", "Hello!", "How are you?", "Well."]),
+        ("hi __eou__ i am {0} __eou__ __eot__ hello __eou__ __eot__", ["hi   i am {0}", "hello"]),
+        ("Hi {0}.<eou>Hello!", ["Hi {0}.", "Hello!"]),
+        ("Hi {0}. [EOU] Hello! [EOU] Still here?", ["Hi {0}.", "Hello!"]),
+    ],
+)  # fmt: skip
+def test_the_turns_of_a_text_end_with_a_mark(text, turns, tmp_path):
+    names = ("Ann", "Bob", "Cem", "Dea")
+    card = prep(tmp_path, [{"text": text.format(name)} for name in names])["card"]
+    assert "4 lists of texts taken in turn as user and assistant" in card
+    found = [[turn["content"] for turn in row["messages"]] for row in rows_of(tmp_path)]
+    assert sorted(found) == [[turn.format(name) for turn in turns] for name in names]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "L{0} +++$+++ u0 +++$+++ m0 +++$+++ ANN +++$+++ They do not!",
+        "text:Hello {0}!\tlabels:Hi.\tepisode_done:True",
+        "1 your persona: i like {0}.\n2 hello\thi , how are you ?",
+    ],
+)
+def test_fields_that_only_dialogs_have_are_told(text, tmp_path):
+    card = prep(tmp_path, [{"text": text.format(n)} for n in range(4)])["card"]
+    assert "look like rendered chats, and are learned as they stand" in card
+
+
 def test_a_log_among_texts_is_told(tmp_path):
     names = ("Ann", "Bob")
     rows = [{"text": f"[12/03/2026, 10:0{n}:15 PM] {names[n % 2]}: Line {n}."} for n in range(8)]
