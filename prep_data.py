@@ -1527,6 +1527,7 @@ def read_json(look: Look) -> Iterator[tuple[int, Any]]:
             yield from ((line, row) for row in rows)
 
 
+@functools.lru_cache(None)
 def known_columns() -> set[str]:
     """Every name of a column in FORMATS, in small letters."""
     return {name for columns in FORMATS.values() for names in columns.values() for name in names.split()}
