@@ -682,10 +682,10 @@ def id_type(tokenizer: Any) -> str:
     return "<u2" if len(tokenizer) <= 1 << 16 else "<u4"
 
 
-def start_worker(*arguments: Any) -> None:
+def start_worker(tokenizer: Any, args: argparse.Namespace) -> None:
     global encoder  # of this process
-    encoder = Encoder(*arguments)
-    if multiprocessing.parent_process():
+    encoder = Encoder(tokenizer, args)
+    if args.num_proc > 1:  # else this is a thread, which has no signals
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the main process
         signal.signal(signal.SIGTERM, signal.SIG_DFL)  # whatever a program that calls main has made of it
         hold_signals(block=False)

@@ -107,13 +107,13 @@ def average(snapshots: str) -> None:
             kept.append([parameter.detach().clone() for parameter in loss_module.parameters()])
         return result
 
-    def evaluate(accelerator, loss_module, *rest):
+    def evaluate(accelerator, loss_module, *rest, **more):
         if not kept:
-            return plain_evaluate(accelerator, loss_module, *rest)
+            return plain_evaluate(accelerator, loss_module, *rest, **more)
         here = [parameter.data for parameter in loss_module.parameters()]
         for parameter, *values in zip(loss_module.parameters(), *kept):
             parameter.data = torch.stack(values).mean(dim=0)
-        loss = plain_evaluate(accelerator, loss_module, *rest)
+        loss = plain_evaluate(accelerator, loss_module, *rest, **more)
         for parameter, data in zip(loss_module.parameters(), here):
             parameter.data = data
         return loss
