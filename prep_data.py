@@ -126,12 +126,12 @@ FORMATS = {
 }
 # Who speaks, by the names that data sets and rendered chats have for it.
 SPEAKERS = {
-    "user": "user human prompter customer client patient student questioner seeker instruction instruct question query prompt q "
+    "user": "user usr human prompter customer client patient student questioner seeker instruction instruct question query prompt q "
     "input context usuario utilisateur nutzer benutzer frage anweisung pergunta pregunta instrução instrucción instrucciones istruzione "
     "domanda utente usuário kullanıcı soru pytanie użytkownik gebruiker vraag вопрос пользователь инструкция 用户 问 人类 指令 问题 "
     "指示 質問 入力 ユーザー 질문 명령어 입력 지시 사용자 سؤال السؤال المستخدم تعليمات प्रश्न",
     "assistant": "assistant gpt gpt4 chatgpt bot chatbot model bard bing ai agent doctor therapist counselor teacher tutor expert "
-    "claude answer response output completion solution reply a asistente assistent antwort resposta respuesta risposta réponse cevap "
+    "claude answer response output completion solution reply a asistente assistente assistent antwort resposta respuesta risposta réponse cevap "
     "odpowiedź antwoord ответ ассистент 助手 助理 答 回答 回复 応答 アシスタント 답변 응답 답 جواب الجواب الإجابة المساعد उत्तर",
     "system": "system developer sys",
     "tool": "tool function ipython observation function_call function_response tool_call tool_response tool_result",
@@ -1549,7 +1549,9 @@ PAIR = {"human", "user", "assistant", "gpt", "bot", "model"}
 
 def is_turn(value: Any) -> bool:
     """Whether a part of a list is a message, or a pair of them, and not a row."""
-    return isinstance(value, dict) and (not value.keys().isdisjoint(SPEAKER) or (bool(value) and value.keys() <= PAIR))
+    return isinstance(value, dict) and (
+        not as_message(value).keys().isdisjoint(SPEAKER) or (bool(value) and value.keys() <= PAIR)
+    )
 
 
 # What people write into JSON though it is none: comments, a comma before a bracket, a name before all of it.
@@ -1951,17 +1953,32 @@ CONVERSATION_ID = (
     "chat_id",
     "ticket_id",
     "channel_id",
-    "conversationId",
-    "dialogueID",
+    "convo_id",
+    "call_id",
+    "case_id",
+    "room_id",
+    "thread",
 )
 # Beside a text, what shows that it is a message among others: who sent it, and what it replies to.
 SENDER, REPLIED = (
     ("from", "sender", "speaker", "user"),
-    ("in_response_to_tweet_id", "in_reply_to", "reply_to", "reply_to_id", "thread_ts"),
+    ("in_response_to_tweet_id", "in_reply_to", "reply_to", "reply_to_id", "reply_to_message_id", "thread_ts"),
 )
+# Who sent it, where its time stands beside it; without, an author may have written whole books.
+SENDER_AT_A_TIME = (*SENDER, "author", "name", "username", "user_id", "from_id", "author_id", "from_number")
+TIMES = ("created_at", "timestamp", "time", "date", "datetime", "sent_at", "created", "ts")
+# Keys that say who speaks by true and false: the value that stands for the user.
+IS_USER = {
+    "is_user": True, "from_user": True, "inbound": True, "is_bot": False, "from_bot": False, "from_me": False,
+    "is_assistant": False,
+}  # fmt: skip
 PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
+# Names of these that are more than another spelling (`Role`, `chatId` and `Conversation ID` are found without).
+KEYS = {"sendername": "sender", "authorname": "author", "sendertype": "role", "fromname": "from", "speakeridx": "speaker"}
 TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
 REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "qa_pairs")
+for known in (*SPEAKER, *SAID, *CONVERSATION_ID, *PARENT_ID, *MESSAGE_ID, *TURN_NUMBER):
+    KEYS.setdefault(known.replace("_", ""), known)
 FOLDED = frozenset(
     (*SPEAKER, *NESTED, "prompt", "patterns")
 )  # what a row has that is less, or more, than one conversation
@@ -2179,6 +2196,34 @@ def most_alike(texts: list[tuple[str, str | None]]) -> tuple[Template | None, in
     return (best if 2 * most >= len(texts) else None), most
 
 
+@functools.lru_cache(1000)  # rows of a file have the same few
+def spellings(names: tuple) -> dict[str, str]:
+    """{key: its name in the tables} where the keys are those of a message in another spelling."""
+    found: dict[str, str] = {}
+    for name in names:
+        known = KEYS.get(re.sub(r"[\W_]+", "", str(name)).lower())
+        if known and known not in names and known not in found.values():
+            found[name] = known
+    has = {*names, *found.values()}
+    flag = next((name for name in names if name in IS_USER), None)
+    if flag and has.isdisjoint(SPEAKER):
+        found[flag] = "role"
+    return found if has & {*SAID} and ({*has, *found.values()} & {*SPEAKER}) else {}
+
+
+def as_message(row: dict) -> dict:
+    """A row, with the names of the tables for the keys of a message."""
+    if not (found := spellings(tuple(row))):
+        return row
+    flags = {name: "user" if bool(row[name]) == IS_USER[name] else "assistant" for name in found if name in IS_USER}
+    return {found.get(name, name): flags.get(name, value) for name, value in row.items()}
+
+
+def given(row: dict, names: Iterable[str]) -> str | None:
+    """The first of the names that is a key of the row, with whatever value: a speaker or a conversation may be number 0."""
+    return next((name for name in names if row.get(name) is not None and row[name] != ""), None)
+
+
 def first_of(row: dict, names: Iterable[str]) -> str | None:
     """The first of the names that is a key of the row and holds something."""
     return next((name for name in names if holds(row.get(name))), None)
@@ -2261,10 +2306,17 @@ def roles_of(turns: list[dict]) -> list[str]:
         return roles
     if "system" in roles[1:] and "assistant" not in roles and "user" in roles:  # in some sets the system is who answers
         return ["assistant" if role == "system" else role for role in roles]
-    names = list(dict.fromkeys(str(turn["role"]) for turn in turns if isinstance(turn["role"], (str, int))))
-    if len(names) == 2 and set(roles) == {"unknown"} and all(isinstance(turn["role"], (str, int)) for turn in turns):
-        return ["user" if str(turn["role"]) == names[0] else "assistant" for turn in turns]
-    return roles
+    if "unknown" not in roles or not all(isinstance(turn["role"], (str, int)) for turn in turns):
+        return roles
+    names = list(dict.fromkeys(str(turn["role"]) for role, turn in zip(roles, turns) if role not in ("system", "tool")))
+    if len(names) != 2:
+        return roles
+    known = {role_of(name) for name in names} - {"unknown"} if {*map(str.lower, names)} != {"a", "b"} else set()
+    if known == {"user"} or known == {"assistant"}:  # the other one is the other
+        other = "assistant" if "user" in known else "user"
+        return [other if role == "unknown" else role for role in roles]
+    found = {names[0]: "user", names[1]: "assistant"}
+    return [found.get(str(turn["role"]), role) for role, turn in zip(roles, turns)]
 
 
 def verdict(value: Any) -> bool | None:
@@ -2319,7 +2371,9 @@ class Finder:
             self.marks.discard("answer")  # yes and no may be what is asked for
         if args.marked == "keep":
             self.marks = set()
-        senders = [{str(row[name]) for row in rows} for name in SENDER if all(holds(row.get(name)) for row in rows)]
+        at_a_time = any(all(holds(row.get(name)) for row in rows) for name in TIMES)
+        names = SENDER_AT_A_TIME if at_a_time else SENDER
+        senders = [{str(row[name]) for row in rows} for name in names if all(holds(row.get(name)) for row in rows)]
         self.is_log = any(2 <= len(names) <= len(rows) // 2 for names in senders)  # few people, again and again
         self.is_log |= any(holds(row.get(name)) for row in rows for name in REPLIED)
         self.find_columns(rows)
@@ -2629,7 +2683,8 @@ class Finder:
             content = turn.get("value")
         if len(turn) == 2 and role is not None and isinstance(content, str):  # nearly all
             return [{"role": role, "content": content}]
-        speaker = first_of(turn, SPEAKER)
+        turn = as_message(turn)
+        speaker = given(turn, SPEAKER)
         if speaker is None:
             pair = [(ROLES[name.lower()], turn[name]) for name in turn if name.lower() in ROLES]
             if not pair:
@@ -2673,6 +2728,7 @@ def join_messages(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
     """
     seen, group, last = Seen(), [], None
     for place, row in itertools.chain(rows, [("", None)]):
+        row = as_message(row) if isinstance(row, dict) else row
         if not group and isinstance(row, dict) and FOLDED.isdisjoint(row):  # nearly all
             yield place, row
             continue
@@ -2696,10 +2752,10 @@ def conversation_number(row: Any, last: str | None) -> str | None:
     """Which conversation a message belongs to; None of a row that is no message."""
     if not isinstance(row, dict) or first_of(row, ("messages", "prompt", "instruction")):
         return None
-    speaker, said = first_of(row, SPEAKER), first_of(row, SAID)
+    speaker, said = given(row, SPEAKER), first_of(row, SAID)
     if not said or not speaker:
         return None
-    if (name := first_of(row, CONVERSATION_ID)) and isinstance(row[name], (str, int)):
+    if (name := given(row, CONVERSATION_ID)) and isinstance(row[name], (str, int)):
         return f"{name} {row[name]}"
     parent = next((name for name in PARENT_ID if name in row), None)
     own = first_of(row, MESSAGE_ID)
@@ -2714,6 +2770,9 @@ def joined(nodes: list[dict]) -> Any:
     if parent is None:
         number = next((name for name in TURN_NUMBER if all(str(node.get(name)).isdigit() for node in nodes)), None)
         turns = sorted(nodes, key=lambda node: int(node[number])) if number else nodes
+        times = next((list(map(str, values)) for name in TIMES if all(values := [node.get(name) for node in nodes])), [])
+        if not number and len(set(times)) > 1 and times == sorted(times, reverse=True):  # the newest first
+            turns = nodes[::-1]
         hidden = {number, *CONVERSATION_ID, *MESSAGE_ID}
         return {"messages": [{key: value for key, value in turn.items() if key not in hidden} for turn in turns]}
     path, above = [], None
