@@ -328,6 +328,7 @@ def check_text(value: Any, may_be_empty: bool = False) -> str:
 def convert(row: Any, finder: Finder) -> dict:
     """A row of any format -> `{"system", "messages"}` or `{"text"}`; Drop when it is no usable conversation. The finder
     (section 10) knows the file's first rows: which column is what, and which kind of chat a text may be."""
+    row = finder.reshape(row)
     layout = finder.layout_of(row)
     finder.check(row, layout)
     turns = finder.turns_of(row, layout)
@@ -471,8 +472,10 @@ def clean(source: Source, part: str, seen: Seen, tally: Tally, args: argparse.Na
                 tally.dropped["broken encoding"] += 1
             except Drop as reason:
                 tally.dropped[str(reason)] += 1
-                if number == 0:
-                    refuse(place, row, str(reason), args.formats)
+                if number == 0 and (
+                    str(reason) != "unknown columns" or not any(finder.reads(row) for _, row in head[1:20])
+                ):
+                    refuse(place, row, str(reason), args.formats, finder)
             else:
                 source.rows[f"{part} clean"] += 1
                 yield keys, line
@@ -827,7 +830,7 @@ def read_how(sources: list[Source]) -> list[str]:
     return [visible(f"read    {source.name}: {'; '.join(source.notes)}") for source in sources]
 
 
-def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]) -> None:
+def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]], finder: Finder) -> None:
     """Ends the run where already the first row of a file shows that it cannot be read."""
     if reason == "unknown columns":
         known = "; ".join(
@@ -835,10 +838,12 @@ def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]
             for name, parts in formats.items()
         )
         row = row if isinstance(row, dict) else {}
-        texts = [name for name in row if isinstance(row[name], str) and re.fullmatch(r"[\w. -]{1,40}", name)]
-        texts = sorted(texts, key=lambda name: " " not in row[name])[:2]
-        example = "user={},assistant={}".format(*(texts if len(texts) == 2 else ("COLUMN", "COLUMN")))
-        mend = f"use --columns {quoted(example)}, with the names of what is asked and what is answered"
+        texts = [name for name in row if re.fullmatch(r"[\w. -]{1,40}", name) and are_varied([row[name]])]
+        texts = sorted(texts, key=lambda name: " " not in str(row[name]))
+        asked, answered = ((names or ["COLUMN"])[0] for names in finder.likely(row))
+        mend = f"use --columns {quoted(f'user={asked},assistant={answered}')}, with the names of what is asked and what is answered"
+        if len(texts) == 1 and "COLUMN" in (asked, answered):
+            mend = f"for plain texts use --columns {quoted(f'text={texts[0]}')}; else {mend}"
         if any(len(name) > 40 or name.count(" ") > 2 for name in row):
             mend = (
                 f"where the first line is a row, put the names above it (sed -i '1i question,answer' FILE); else {mend}"
@@ -1933,15 +1938,25 @@ FIRST_ROWS = 300
 # Parts that any format may have besides its own; every column that is there is used.
 OPTIONAL = {
     "system": "system system_prompt system_message system_instruction systeminstruction",
-    "history": "history chat_history dialogue_history dialog_history previous_turns",
-    "context": "context input passage paragraph document article story background",
+    "history": "history chat_history dialogue_history dialog_history conversation_history message_history previous_turns",
+    "context": "context input passage paragraph document article story background contexts passages documents support body",
     "closing": "chosen completion response answer output choices",  # the answer to a list of messages that ends in a question
 }
 SPEAKER = ("role", "from", "speaker", "author", "sender")
-SAID = ("content", "value", "text", "message", "utterance", "parts", "body", "input_text")
+SAID = ("content", "value", "text", "message", "utterance", "parts", "body", "transcript", "input_text")
 TALKS = ("data", "lines", "thread", "session", "exchange", "exchanges", "previous_utterance")  # if it holds sentences
 ANSWER = ("text", "value", "content", "answer", "answers", "input_text", "message", "response", "choices")
-MERITS = ("selected", "is_accepted", "pm_score", "overall_score", "score")
+MERITS = ("selected", "is_accepted", "pm_score", "overall_score", "score", "votes", "upvotes", "likes")
+NO_INPUT = {
+    "<noinput>",
+    "<no input>",
+    "no input",
+    "noinput",
+    "nan",
+    "none",
+    "n/a",
+    "null",
+}  # in the column of the input
 CONVERSATION_ID = (
     "message_tree_id",
     "conversation_id",
@@ -1974,7 +1989,13 @@ IS_USER = {
 }  # fmt: skip
 PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
 # Names of these that are more than another spelling (`Role`, `chatId` and `Conversation ID` are found without).
-KEYS = {"sendername": "sender", "authorname": "author", "sendertype": "role", "fromname": "from", "speakeridx": "speaker"}
+KEYS = {
+    "sendername": "sender",
+    "authorname": "author",
+    "sendertype": "role",
+    "fromname": "from",
+    "speakeridx": "speaker",
+}
 TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
 REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "qa_pairs")
 for known in (*SPEAKER, *SAID, *CONVERSATION_ID, *PARENT_ID, *MESSAGE_ID, *TURN_NUMBER):
@@ -1993,13 +2014,13 @@ NOT_TO_BE_LEARNED = {
 MARKS = {name: value for value, names in NOT_TO_BE_LEARNED.items() for name in names.split()}
 CLASSES = {"label", "correct", "is_correct", "valid", "is_valid", "good", "is_good"}  # what these say of a plain text
 AMOUNTS = {"weight", "loss_weight", "loss"}  # their 0 is a verdict whatever else occurs
-YES = "true yes good correct accept accepted approve approved chosen up thumbs_up thumbs-up thumbsup like liked keep 👍 1 1.0"
-NO = "false no bad wrong incorrect reject rejected declined down thumbs_down thumbs-down thumbsdown dislike disliked discard 👎 0 0.0 -1 -1.0"
+YES = "true yes positive desirable helpful good correct accept accepted approve approved chosen up thumbs_up thumbs-up thumbsup like liked keep 👍 1 1.0"
+NO = "false no negative undesirable unhelpful bad wrong incorrect reject rejected declined down thumbs_down thumbs-down thumbsdown dislike disliked discard 👎 0 0.0 -1 -1.0"
 VERDICTS = {**dict.fromkeys(YES.split(), True), **dict.fromkeys(NO.split(), False)}
 # What cannot be learned without: by the name of a column, of a key in a turn, or of a part of a message.
 NEEDS = re.compile(
     r"(?:(?P<images>\w*images?|img|picture|photo)|(?P<audio>(?:input_)?audios?|speech)|(?P<video>videos?)|(?P<files>(?:input_)?files?"
-    r"|attachments?))(?:_?(?:url|path|file|bytes)s?)?|(?P<tools>(?:available_)?tools|functions|(?:tool|function)_(?:call|use|result)s?)"
+    r"|attachments?))(?:_?(?:url|path|file|bytes|id|name)s?)?|(?P<tools>(?:available_)?tools|functions|(?:tool|function)_(?:call|use|result)s?)"
 )
 
 PLACEHOLDER = re.compile(
@@ -2011,8 +2032,24 @@ TOOL_CALL = re.compile(
 # How unknown columns may end that hold what is asked and answered, and begin that hold what is not to be learned.
 ASKED = re.compile(r"(?:^|[\W_])(?:question|instruction|prompt|query)$", re.I)
 ANSWERED = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution)$", re.I)
+# Words in a column's name by which it is none of both, though it ends so: `has_answer`, `previous_response`, `input_output`.
+NEITHER = re.compile(
+    r"(?:^|[\W_])(?:previous|prev|has|have|is|no|num|n|count|max|min|un\w+|input|inputs|expected_input|predicted|student|system|image|user(?=[\W_]+(?:answer|response|output|completion))|"
+    r"negative|wrong|bad|rejected|next|follow_?up|original|old)(?=[\W_])",
+    re.I,
+)
+# Columns beside a text of which the text is the question, and those of which it is the answer.
+ANSWERS_TEXT = (*FORMATS["pair"]["assistant"].split(), "target", "summary", "sql", "code", "label")
+ASKS_TEXT = ("question", "instruction", "prompt", "query")
 NOT_GOOD = re.compile(r"(?:non_preferred|dispreferred|(?:response_)?rejected|bad|wrong|incorrect|worse|negative)", re.I)
 CHOSEN = re.compile(r"(?:response_)?chosen|preferred|better_", re.I)
+# Questions with several answers to choose from: the columns of these, alone or together, and of which one is right.
+OPTIONS, OPTION = (
+    ("choices", "options", "endings", "answer_choices"),
+    re.compile(r"(option|opt|choice|op|ending|sol)?[_ ]?([a-f]|[0-5])", re.I),
+)
+RIGHT_ONE = ("answerkey", "answer_key", "answer_idx", "answer_index", "correct_option", "correct_answer", "correct_idx", "correct", "cop",
+             "key", "gold", "answer", "label", "target")  # fmt: skip
 # What a column's name may have besides the word that says who speaks; and how the names of two candidates end.
 PADDING, CANDIDATE = (
     re.compile(r"[\W_]*(?:text|message|msg|content|turn|utterance)[\W_]*", re.I),
@@ -2233,6 +2270,50 @@ def holds(value: Any) -> bool:
     return value not in (None, "", False, "[]", "{}", "null") and value != [] and value != {} and value == value
 
 
+def options_of(row: dict, columns: list[str]) -> dict[str, str]:
+    """{letter: text} of the answers to choose from, in a column of them, or in a column each."""
+    value = row.get(columns[0]) if len(columns) == 1 else [row.get(name) for name in columns]
+    letters: Any = "ABCDEFGHIJ"
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value, letters = value["text"], value.get("label") or letters
+    elif isinstance(value, dict):
+        value, letters = list(value.values()), list(value)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        value, letters = [item.get("text") for item in value], [item.get("label") or item.get("key") for item in value]
+    if (
+        not isinstance(value, list)
+        or not 1 < len(value) <= len(letters)
+        or not all(isinstance(text, (str, int, float)) for text in value)
+    ):
+        return {}
+    return {str(letter): re.sub(r"^\(?[A-J][).:] ?", "", str(text)) for letter, text in zip(letters, value)}
+
+
+def right_option(value: Any, options: dict[str, str], first: int) -> str | None:
+    """The text of the right answer, given by its letter, its number (the first one's is `first`) or as it is."""
+    text = str(value).strip()
+    if text.isdigit() and text not in options and 0 <= int(text) - first < len(options):
+        return list(options.values())[int(text) - first]
+    return options.get(text, options.get(text.strip("(). ").upper(), text if text in options.values() else None))
+
+
+def are_varied(values: list) -> bool:
+    """Whether the values of a column are texts that differ from row to row, and no numbers, dates, ids or classes."""
+    values = [value[0] if isinstance(value, list) and value else value for value in values]
+    texts = [value.strip() for value in values if isinstance(value, str) and value.strip()]
+    plain = [text for text in texts if verdict(text) is None and re.search(r"[^\W\d_]", text) and not text.isupper()]
+    return (
+        bool(plain)
+        and 2 * len(plain) >= len(values)
+        and 2 * len(set(plain)) > len(plain)
+        and not any(map(is_id, plain[:20]))
+    )
+
+
+def is_id(text: str) -> bool:
+    return re.fullmatch(r"(?=.*\d)[\w.:/+-]{3,}", text, re.A) is not None
+
+
 def is_marked(name: str, value: Any) -> bool:
     """Whether a mark's value says that the answer is not to be learned."""
     return verdict(value) is MARKS[name]
@@ -2296,7 +2377,11 @@ def is_good(node: Any) -> bool:
 def role_of(name: Any) -> str:
     if not isinstance(name, str):
         return "unknown"
-    return ROLES.get(name) or ROLES.get(name.strip(" :").lower(), "unknown")
+    return (
+        ROLES.get(name)
+        or ROLES.get(name.strip(" :").lower())
+        or ROLES.get(re.split(r"[ _-]", name.lower())[-1], "unknown")
+    )
 
 
 def roles_of(turns: list[dict]) -> list[str]:
@@ -2309,12 +2394,9 @@ def roles_of(turns: list[dict]) -> list[str]:
     if "unknown" not in roles or not all(isinstance(turn["role"], (str, int)) for turn in turns):
         return roles
     names = list(dict.fromkeys(str(turn["role"]) for role, turn in zip(roles, turns) if role not in ("system", "tool")))
-    if len(names) != 2:
+    is_known = any(role_of(name) != "unknown" for name in names) and {*map(str.lower, names)} != {"a", "b"}
+    if len(names) != 2 or is_known:
         return roles
-    known = {role_of(name) for name in names} - {"unknown"} if {*map(str.lower, names)} != {"a", "b"} else set()
-    if known == {"user"} or known == {"assistant"}:  # the other one is the other
-        other = "assistant" if "user" in known else "user"
-        return [other if role == "unknown" else role for role in roles]
     found = {names[0]: "user", names[1]: "assistant"}
     return [found.get(str(turn["role"]), role) for role, turn in zip(roles, turns)]
 
@@ -2371,23 +2453,114 @@ class Finder:
             self.marks.discard("answer")  # yes and no may be what is asked for
         if args.marked == "keep":
             self.marks = set()
-        at_a_time = any(all(holds(row.get(name)) for row in rows) for name in TIMES)
+        at_a_time = rows and any(name.lower() in TIMES and holds(value) for name, value in rows[0].items())
         names = SENDER_AT_A_TIME if at_a_time else SENDER
         senders = [{str(row[name]) for row in rows} for name in names if all(holds(row.get(name)) for row in rows)]
         self.is_log = any(2 <= len(names) <= len(rows) // 2 for names in senders)  # few people, again and again
-        self.is_log |= any(holds(row.get(name)) for row in rows for name in REPLIED)
-        self.find_columns(rows)
+        self.is_log |= any(given(row, REPLIED) for row in rows)
+        self.reshape = lambda row: row
+        if not (args.format or args.columns):
+            self.find_choices(rows)
+        self.find_columns([*map(self.reshape, rows)])
+        if not (args.format or args.columns or any(map(self.knows, rows))):
+            self.find_nested(rows)
+        rows = [*map(self.reshape, rows)]
         if args.format != "text":
             self.find_template(rows[:100])
 
-    def find_columns(self, rows: list[dict]) -> None:
-        """Where no format fits: a column that holds messages, or rendered chats, is one whatever it is called."""
+    def knows(self, row: Any) -> bool:
         with contextlib.suppress(Drop):
-            for row in rows[:1]:
-                self.layout_of(row)
-            return
+            return bool(self.layout_of(self.reshape(row)))
+        return False
+
+    def reads(self, row: Any) -> bool:
+        """Whether a row is a usable one, which is counted by nobody."""
+        tally, self.tally = self.tally, Tally()
+        try:
+            return bool(convert(row, self))
+        except Drop:
+            return False
+        finally:
+            self.tally = tally
+
+    def find_choices(self, rows: list[dict]) -> bool:
+        """Whether rows ask to choose from several answers: then those belong to the question, and the answer is the right
+        one's text, not its letter or number."""
+        names = {name.lower(): name for row in rows[:1] for name in row}
+        asked = next(
+            (
+                names[name]
+                for name in ("question", "question_stem", "stem", "query", "problem", "sentence", "ctx", "q")
+                if name in names
+            ),
+            None,
+        )
+        columns = [names[name] for name in OPTIONS if name in names][:1]
+        columns = columns or [name for name in names.values() if OPTION.fullmatch(name) and name != asked]
+        if not asked or not columns or any(name in names for name in ("messages", "conversations")):
+            return False
+        for key in (names[name] for name in RIGHT_ONE if name in names and names[name] not in columns):
+            found = [options_of(row, columns) for row in rows]
+            numbers = [int(row[key]) for row in rows if str(row.get(key)).isdigit()]
+            first = int(bool(numbers) and 0 not in numbers and max(numbers) >= max(map(len, found)))
+            right = [right_option(row.get(key), options, first) for row, options in zip(rows, found)]
+            if 2 * sum(text is not None for text in right) > len(rows):
+                break
+        else:
+            return False
+
+        def reshape(row: Any) -> Any:
+            options = options_of(row, columns) if isinstance(row, dict) else {}
+            text = right_option(row[key], options, first) if options and key in row else None
+            if text is None:
+                return row
+            rest = {
+                name: value
+                for name, value in row.items()
+                if name not in (asked, *columns) and name.lower() not in RIGHT_ONE
+            }
+            listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
+            return {"question": f"{text_of(row[asked])}\n\n{listed}", "answer": text, **rest}
+
+        self.reshape = reshape
+        self.tally.found[
+            "file of questions with answers to choose from: they are asked with them, and answered by the right one"
+        ] += 1
+        return True
+
+    def find_nested(self, rows: list[dict]) -> None:
+        """Where no format fits, but one would if what stands in objects inside of a row stood in the row."""
+
+        def reshape(row: Any) -> Any:
+            pairs = row.items() if isinstance(row, dict) else ()
+            flat = [
+                item
+                for name, value in pairs
+                for item in (value.items() if isinstance(value, dict) else [(name, value)])
+            ]
+            return dict(flat) if flat else row
+
+        flat = [reshape(row) for row in rows if any(isinstance(value, dict) for value in row.values())]
+        formats, self.layouts = dict(self.formats), {}
+        self.find_columns(flat)
+        if any(self.knows(row) and "text" not in self.layout_of(row).parts for row in flat[:20]):
+            self.reshape = reshape
+            self.tally.found["file whose rows hold objects, read as if what these hold stood in the rows"] += 1
+        else:
+            self.formats, self.layouts = formats, {}
+
+    def find_columns(self, rows: list[dict]) -> None:
+        """Where no format fits: a column that holds messages, or rendered chats, is one whatever it is called. Where only
+        that of plain texts fits, the text may be a question beside its answer, or the answer."""
+        chosen = self.args.format or self.args.columns
+        for row in rows:  # the first may be about the others
+            with contextlib.suppress(Drop):
+                parts = self.layout_of(row).parts
+                if "text" in parts and not chosen:
+                    self.find_other_half(parts["text"], rows)
+                return
         self.layouts = {}
-        if self.args.format or self.args.columns:
+        if chosen:
             return
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
         stems = Counter(CANDIDATE.sub("", name) for name in names)
@@ -2406,13 +2579,46 @@ class Finder:
                 continue
             self.tally.found[f"file whose column {name[:40]} holds the conversations"] += 1
             return
-        asked, answered = (
-            [name for name in names if ends.search(name) or ROLES.get(PADDING.sub("", name).lower()) == role]
-            for ends, role in ((ASKED, "user"), (ANSWERED, "assistant"))
-        )
+        asked, answered = self.asked_and_answered(rows)
         if len(asked) == len(answered) == 1:
             self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
             self.tally.found[f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"] += 1
+
+    def likely(self, row: dict) -> tuple[list[str], list[str]]:
+        """For a hint: columns whose names say that they are asked or answered, or else the first ones that hold texts."""
+        asked, answered = self.asked_and_answered([row])
+        others = [
+            name
+            for name in row
+            if re.fullmatch(r"(?!.*(?:id|index)$)[\w. -]{1,40}", name)
+            and not NEITHER.search(name)
+            and role_of(name) != "system"
+            if name not in (*asked, *answered) and are_varied([row[name]])
+        ]
+        return asked or others[:1], answered or others[not asked :][:1]
+
+    def asked_and_answered(self, rows: list[dict]) -> tuple[list[str], list[str]]:
+        """The columns that by their names may hold what is asked, and what is answered, and hold texts that differ."""
+        names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
+        return tuple(
+            [
+                name
+                for name in names
+                if (ends.search(name) and not NEITHER.search(name)) or ROLES.get(PADDING.sub("", name).lower()) == role
+                if are_varied([row.get(name) for row in rows])
+            ]
+            for ends, role in ((ASKED, "user"), (ANSWERED, "assistant"))
+        )
+
+    def find_other_half(self, text: str, rows: list[dict]) -> None:
+        for part, names in (("assistant", ANSWERS_TEXT), ("user", ASKS_TEXT)):
+            found = [name for name in names if are_varied([row.get(name) for row in rows])]
+            if found and are_varied([row.get(text) for row in rows]):
+                columns = {"user": text, "assistant": text, part: found[0]}
+                self.formats, self.layouts = {"found": columns, **self.formats}, {}
+                asked, answered = columns["user"], columns["assistant"]
+                self.tally.found[f"file whose columns {asked[:40]} and {answered[:40]} are question and answer"] += 1
+                return
 
     def find_template(self, rows: list[dict]) -> None:
         texts, answers, plain = [], [], False
@@ -2556,9 +2762,7 @@ class Finder:
         """The turns of a row that has a column for what is asked and one for what is answered."""
         user, answer = cell(row[layout.parts["user"]]), cell(row[layout.parts["assistant"]])
         context = [
-            check_text(text)
-            for name in layout.optional["context"]
-            if row[name] != "" and not is_blank(text := text_of(row[name]))
+            text for name in layout.optional["context"] if row[name] != "" and (text := self.context_of(name, row))
         ]
         if isinstance(user, list) and not (user and isinstance(user[0], dict) and first_of(user[0], SPEAKER)):
             columns = answer.values() if isinstance(answer, dict) else [answer]  # a list of texts, where they begin ...
@@ -2591,6 +2795,18 @@ class Finder:
         answers = self.answer(answer)
         repeats_prompt = role_of(answers[0]["role"]) in ("user", "system") if answers else False
         return answers if repeats_prompt else [*asked, *answers]
+
+    def context_of(self, name: str, row: dict) -> str | None:
+        """What stands beside a question, as text; one that is none, such as numbers, is counted as not used."""
+        value = row[name]
+        try:
+            text = None if isinstance(value, list) and value and isinstance(value[0], (int, float)) else text_of(value)
+            text = text if is_blank(text) else check_text(text)
+        except Drop:
+            text = None
+        if text is None and holds(value):
+            self.tally.unused[name] += 1
+        return None if text is None or is_blank(text) or text.strip().lower() in NO_INPUT else text
 
     def answer(self, value: Any) -> list[dict]:
         """The turns of an answer: a text, the first of several, messages, or a dict that holds one of these."""
@@ -2750,7 +2966,9 @@ def join_messages(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 def conversation_number(row: Any, last: str | None) -> str | None:
     """Which conversation a message belongs to; None of a row that is no message."""
-    if not isinstance(row, dict) or first_of(row, ("messages", "prompt", "instruction")):
+    if not isinstance(row, dict) or first_of(row, ("messages", "instruction")):
+        return None
+    if first_of(row, ("prompt",)) and not given(row, CONVERSATION_ID):
         return None
     speaker, said = given(row, SPEAKER), first_of(row, SAID)
     if not said or not speaker:
@@ -2770,7 +2988,9 @@ def joined(nodes: list[dict]) -> Any:
     if parent is None:
         number = next((name for name in TURN_NUMBER if all(str(node.get(name)).isdigit() for node in nodes)), None)
         turns = sorted(nodes, key=lambda node: int(node[number])) if number else nodes
-        times = next((list(map(str, values)) for name in TIMES if all(values := [node.get(name) for node in nodes])), [])
+        times = next(
+            (list(map(str, values)) for name in TIMES if all(values := [node.get(name) for node in nodes])), []
+        )
         if not number and len(set(times)) > 1 and times == sorted(times, reverse=True):  # the newest first
             turns = nodes[::-1]
         hidden = {number, *CONVERSATION_ID, *MESSAGE_ID}

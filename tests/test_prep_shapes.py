@@ -630,6 +630,129 @@ def test_each_file_is_looked_at_by_itself(tmp_path):
     assert sum("text" in row for row in rows_of(tmp_path)) == 4
 
 
+Q, A = ("Why {0}?", "How {0}?", "Who {0}?"), ("So {0}.", "As {0}.", "It {0}.")
+
+
+def rows_like(make) -> list[dict]:
+    """Rows of one shape, made of a question and its answer each."""
+    return [make(question.format("is it"), answer.format("is"), n) for n, (question, answer) in enumerate(zip(Q, A))]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        # messages by keys in another spelling, and speakers that are numbers, letters, or true and false
+        lambda q, a, n: {"messages": [{"Role": "User", "Content": q}, {"Role": "Assistant", "Content": a}]},
+        lambda q, a, n: {"messages": [{"sender_name": "Ann", "content": q}, {"sender_name": "Bob", "content": a}]},
+        lambda q, a, n: {"dialog": [{"speaker": 0, "utterance": q}, {"speaker": 1, "utterance": a}]},
+        lambda q, a, n: {"dialog": [{"speaker": "A", "text": q}, {"speaker": "B", "text": a}]},
+        lambda q, a, n: {"messages": [{"role": "usr", "content": q}, {"role": "sys", "content": a}]},
+        lambda q, a, n: {"turns": [{"is_user": True, "text": q}, {"is_user": False, "text": a}]},
+        lambda q, a, n: {"messages": [{"role": "end_user", "content": q}, {"role": "support agent", "content": a}]},
+        # a text that is one half
+        lambda q, a, n: {"text": q, "response": a},
+        lambda q, a, n: {"text": q, "label": [a]},
+        lambda q, a, n: {"instruction": q, "text": a},
+        # names that end like an answer's and are none
+        lambda q, a, n: {"the_question": q, "previous_response": "No.", "the_answer": a},
+        lambda q, a, n: {"system_prompt": "Be.", "user_prompt": q, "model_response": a},
+        # objects inside of rows, and what is no context
+        lambda q, a, n: {"inputs": {"question": q}, "outputs": {"answer": a}},
+        lambda q, a, n: {"data": {"prompt": q}, "result": {"completion": a}},
+        lambda q, a, n: {"instruction": q, "input": "<noinput>", "output": a},
+        lambda q, a, n: {"prompt": q, "response": a, "context": [1, 2, 3]},
+        lambda q, a, n: {"question": q, "answers": [{"text": "No.", "votes": 1}, {"text": a, "votes": 9}]},
+    ],
+)
+def test_a_question_and_its_answer_in_many_shapes(make, tmp_path):
+    prep(tmp_path, rows_like(make))
+    found = [[turn["content"] for turn in row["messages"]] for row in rows_of(tmp_path)]
+    assert sorted(found) == sorted(list(pair) for pair in rows_like(lambda q, a, n: (q, a)))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda q, a, n: {"question": q, "choices": ["x", a, "z"], "answer": 1},
+        lambda q, a, n: {"question": q, "choices": {"text": ["x", a, "z"], "label": ["A", "B", "C"]}, "answerKey": "B"},
+        lambda q, a, n: {"question": q, "options": {"A": "x", "B": a, "C": "z"}, "answer_idx": "B", "answer": a},
+        lambda q, a, n: {"question": q, "options": ["A) x", f"B) {a}", "C) z"], "correct": "B"},
+        lambda q, a, n: {"Question": q, "A": "x", "B": a, "C": "z", "key": "B"},
+        lambda q, a, n: {"stem": q, "option1": "x", "option2": a, "option3": "z", "answer": a},
+    ],
+)
+def test_choices_belong_to_the_question_and_the_answer_is_a_text(make, tmp_path):
+    card = prep(tmp_path, rows_like(make))["card"]
+    assert "questions with answers to choose from" in card
+    found = [[turn["content"] for turn in row["messages"]] for row in rows_of(tmp_path)]
+    assert sorted(found) == sorted(rows_like(lambda q, a, n: [f"{q}\n\nA. x\nB. {a}\nC. z", a]))
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"conversation_id": "conversation_id", "speaker": "speaker", "text": "text"},
+        {"conversation_id": "Conversation ID", "speaker": "Speaker", "text": "Message"},
+        {"conversation_id": "chatId", "speaker": "Role", "text": "Content"},
+    ],
+)
+def test_messages_of_conversation_number_0(keys, tmp_path):
+    rows = [
+        {"conversation_id": n, "speaker": who, "text": said}
+        for n, pair in enumerate(rows_like(lambda q, a, n: (q, a)))
+        for who, said in zip(("user", "assistant"), pair)
+    ]
+    prep(tmp_path, [{keys[name]: value for name, value in row.items()} for row in rows])
+    assert sorted(len(row["messages"]) for row in rows_of(tmp_path)) == [2, 2, 2]
+
+
+def test_the_newest_message_first(tmp_path):
+    rows = [
+        {"session_id": n, "role": role, "content": said, "created_at": time}
+        for n, (q, a) in enumerate(rows_like(lambda q, a, n: (q, a)))
+        for role, said, time in (("assistant", a, "2026-01-01T10:01"), ("user", q, "2026-01-01T10:00"))
+    ]
+    prep(tmp_path, rows)
+    assert [row["messages"][0]["role"] for row in rows_of(tmp_path)] == ["user"] * 3
+
+
+def test_a_first_row_about_the_others_is_counted(tmp_path):
+    rows = [{"version": "1.0", "name": "my set"}, *rows_like(lambda q, a, n: {"question": q, "answer": a})]
+    assert prep(tmp_path, rows)["dropped"] == {"unknown columns": 1}
+    assert len(rows_of(tmp_path)) == 3
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {"Role": "User", "Content": "Why?"},
+        {"date": "2026-01-01", "author": "Ann", "content": "Why?"},
+        {"id": 1, "text": "Why?", "reply_to_message_id": 0, "from_id": "user1"},
+    ],
+)
+def test_messages_that_nothing_joins_are_no_texts(row, tmp_path, capsys):
+    name = next(name for name in row if name in ("Role", "author", "from_id"))
+    rows = [{**row, name: (row[name], "Assistant")[n % 2]} for n in range(6)]
+    file = write_jsonl(tmp_path / "x.jsonl", rows)
+    line = mistake(capsys, prep_data.main, ["--dataset", file, "--out_dir", tmp_path / "x", "--train_tokenizer", "260"])
+    assert "one message a row" in line
+
+
+@pytest.mark.parametrize(
+    ("row", "hint"),
+    [
+        ({"ID": 3, "Joke": "Why so? As it is."}, "--columns text=Joke"),
+        ({"ticket": "T-12", "the_ask": "Why is it?", "user_answer": "So."}, "user=the_ask"),
+        ({"article_id": "q0", "article": "A long one.", "highlights": "One."}, "user=article,assistant=highlights"),
+    ],
+)
+def test_a_hint_names_columns_that_hold_texts(row, hint, tmp_path, capsys):
+    file = write_jsonl(tmp_path / "x.jsonl", [row] * 3)
+    assert hint in mistake(
+        capsys, prep_data.main, ["--dataset", file, "--out_dir", tmp_path / "x", "--train_tokenizer", "260"]
+    )
+
+
 @pytest.mark.parametrize(
     ("text", "turns"),
     [
