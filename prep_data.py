@@ -2454,11 +2454,11 @@ class Finder:
         if args.marked == "keep":
             self.marks = set()
         at_a_time = rows and any(name.lower() in TIMES and holds(value) for name, value in rows[0].items())
-        names = SENDER_AT_A_TIME if at_a_time else SENDER
-        senders = [{str(row[name]) for row in rows} for name in names if all(holds(row.get(name)) for row in rows)]
-        self.is_log = any(2 <= len(names) <= len(rows) // 2 for names in senders)  # few people, again and again
+        columns = SENDER_AT_A_TIME if at_a_time else SENDER
+        senders = [{str(row[name]) for row in rows} for name in columns if all(holds(row.get(name)) for row in rows)]
+        self.is_log = any(2 <= len(people) <= len(rows) // 2 for people in senders)  # few, again and again
         self.is_log |= any(given(row, REPLIED) for row in rows)
-        self.reshape = lambda row: row
+        self.reshape = lambda row: row  # what rows become before they are read: find_choices, find_nested
         if not (args.format or args.columns):
             self.find_choices(rows)
         self.find_columns([*map(self.reshape, rows)])
@@ -2469,6 +2469,7 @@ class Finder:
             self.find_template(rows[:100])
 
     def knows(self, row: Any) -> bool:
+        """Whether a format fits."""
         with contextlib.suppress(Drop):
             return bool(self.layout_of(self.reshape(row)))
         return False
