@@ -2599,17 +2599,19 @@ class Finder:
         return asked or others[:1], answered or others[not asked :][:1]
 
     def asked_and_answered(self, rows: list[dict]) -> tuple[list[str], list[str]]:
-        """The columns that by their names may hold what is asked, and what is answered, and hold texts that differ."""
+        """The columns that by their names hold what is asked, and what is answered: a word for it, or a name that ends in
+        one, where the texts differ or are numbers. `A` is no answer beside `B`."""
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
-        return tuple(
-            [
-                name
-                for name in names
-                if (ends.search(name) and not NEITHER.search(name)) or ROLES.get(PADDING.sub("", name).lower()) == role
-                if are_varied([row.get(name) for row in rows])
-            ]
-            for ends, role in ((ASKED, "user"), (ANSWERED, "assistant"))
-        )
+
+        def is_half(name: str, ends: re.Pattern, role: str) -> bool:
+            if ROLES.get(PADDING.sub("", name).lower()) == role:
+                return name.lower() != "a" or not {"b", "B"} & {*names}
+            values = [cell(row.get(name)) for row in rows]
+            numbers = all(isinstance(value, str) and re.fullmatch(r"[-+$]?\d[\d.,/ ]*%?", value) for value in values)
+            return bool(ends.search(name)) and not NEITHER.search(name) and (numbers or are_varied(values))
+
+        halves = ((ASKED, "user"), (ANSWERED, "assistant"))
+        return tuple([name for name in names if is_half(name, *half)] for half in halves)
 
     def find_other_half(self, text: str, rows: list[dict]) -> None:
         for part, names in (("assistant", ANSWERS_TEXT), ("user", ASKS_TEXT)):

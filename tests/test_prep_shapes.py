@@ -656,6 +656,7 @@ def rows_like(make) -> list[dict]:
         # names that end like an answer's and are none
         lambda q, a, n: {"the_question": q, "previous_response": "No.", "the_answer": a},
         lambda q, a, n: {"system_prompt": "Be.", "user_prompt": q, "model_response": a},
+        lambda q, a, n: {"passage": "", "qas": [{"q": q, "a": a}]},
         # objects inside of rows, and what is no context
         lambda q, a, n: {"inputs": {"question": q}, "outputs": {"answer": a}},
         lambda q, a, n: {"data": {"prompt": q}, "result": {"completion": a}},
@@ -668,6 +669,11 @@ def test_a_question_and_its_answer_in_many_shapes(make, tmp_path):
     prep(tmp_path, rows_like(make))
     found = [[turn["content"] for turn in row["messages"]] for row in rows_of(tmp_path)]
     assert sorted(found) == sorted(list(pair) for pair in rows_like(lambda q, a, n: (q, a)))
+
+
+def test_numbers_are_answers(tmp_path):
+    prep(tmp_path, rows_like(lambda q, a, n: {"the_question": q, "final_answer": 40 + n}))
+    assert sorted(row["messages"][1]["content"] for row in rows_of(tmp_path)) == ["40", "41", "42"]
 
 
 @pytest.mark.parametrize(
