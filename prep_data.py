@@ -839,7 +839,6 @@ def refuse(place: str, row: Any, reason: str, formats: dict[str, dict[str, str]]
         )
         row = row if isinstance(row, dict) else {}
         texts = [name for name in row if re.fullmatch(r"[\w. -]{1,40}", name) and are_varied([row[name]])]
-        texts = sorted(texts, key=lambda name: " " not in str(row[name]))
         asked, answered = ((names or ["COLUMN"])[0] for names in finder.likely(row))
         mend = f"use --columns {quoted(f'user={asked},assistant={answered}')}, with the names of what is asked and what is answered"
         if len(texts) == 1 and "COLUMN" in (asked, answered):
@@ -2279,9 +2278,11 @@ def options_of(row: dict, columns: list[str]) -> dict[str, str]:
     elif isinstance(value, dict):
         value, letters = list(value.values()), list(value)
     elif isinstance(value, list) and value and isinstance(value[0], dict):
-        value, letters = [item.get("text") for item in value], [item.get("label") or item.get("key") for item in value]
+        items = [item if isinstance(item, dict) else {} for item in value]
+        value, letters = [item.get("text") for item in items], [item.get("label") or item.get("key") for item in items]
     if (
         not isinstance(value, list)
+        or not isinstance(letters, (str, list))
         or not 1 < len(value) <= len(letters)
         or not all(isinstance(text, (str, int, float)) for text in value)
     ):
@@ -2292,7 +2293,7 @@ def options_of(row: dict, columns: list[str]) -> dict[str, str]:
 def right_option(value: Any, options: dict[str, str], first: int) -> str | None:
     """The text of the right answer, given by its letter, its number (the first one's is `first`) or as it is."""
     text = str(value).strip()
-    if text.isdigit() and text not in options and 0 <= int(text) - first < len(options):
+    if text.isdecimal() and text not in options and 0 <= int(text) - first < len(options):
         return list(options.values())[int(text) - first]
     return options.get(text, options.get(text.strip("(). ").upper(), text if text in options.values() else None))
 
@@ -2502,7 +2503,7 @@ class Finder:
             return False
         for key in (names[name] for name in RIGHT_ONE if name in names and names[name] not in columns):
             found = [options_of(row, columns) for row in rows]
-            numbers = [int(row[key]) for row in rows if str(row.get(key)).isdigit()]
+            numbers = [int(str(row[key])) for row in rows if str(row.get(key)).isdecimal()]
             first = int(bool(numbers) and 0 not in numbers and max(numbers) >= max(map(len, found)))
             right = [right_option(row.get(key), options, first) for row, options in zip(rows, found)]
             if 2 * sum(text is not None for text in right) > len(rows):
@@ -2513,7 +2514,7 @@ class Finder:
         def reshape(row: Any) -> Any:
             options = options_of(row, columns) if isinstance(row, dict) else {}
             text = right_option(row[key], options, first) if options and key in row else None
-            if text is None:
+            if text is None or not isinstance(row.get(asked), str):
                 return row
             rest = {
                 name: value
@@ -2521,7 +2522,7 @@ class Finder:
                 if name not in (asked, *columns) and name.lower() not in RIGHT_ONE
             }
             listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
-            return {"question": f"{text_of(row[asked])}\n\n{listed}", "answer": text, **rest}
+            return {"question": f"{row[asked]}\n\n{listed}", "answer": text, **rest}
 
         self.reshape = reshape
         self.tally.found[

@@ -671,6 +671,22 @@ def test_a_question_and_its_answer_in_many_shapes(make, tmp_path):
     assert sorted(found) == sorted(list(pair) for pair in rows_like(lambda q, a, n: (q, a)))
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"choices": ["x", "y"], "answer": 1},
+        {"question": "Why?", "choices": ["x", "y"], "answer": "²"},
+        {"question": [{"type": "image"}], "choices": ["x", "y"], "answer": 0},
+        {"question": "Why?", "choices": {"text": ["x", "y"], "label": 5}, "answer": 0},
+        {"question": "Why?", "choices": [{"text": "x"}, 3], "answer": 0},
+    ],
+)
+def test_an_odd_row_among_choices_costs_no_other(odd, tmp_path):
+    prep(tmp_path, [*rows_like(lambda q, a, n: {"question": q, "choices": ["x", a, "z"], "answer": 1}), odd])
+    found = [row["messages"][1]["content"] for row in rows_of(tmp_path)]
+    assert set(rows_like(lambda q, a, n: a)) <= set(found)
+
+
 def test_numbers_are_answers(tmp_path):
     prep(tmp_path, rows_like(lambda q, a, n: {"the_question": q, "final_answer": 40 + n}))
     assert sorted(row["messages"][1]["content"] for row in rows_of(tmp_path)) == ["40", "41", "42"]
