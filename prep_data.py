@@ -1243,9 +1243,9 @@ MAX_DOCUMENT = (
     1_000_000  # characters after which a plain text is cut at the end of a line: it becomes several rows anyhow
 )
 LOOK = 1 << 16  # bytes from which the kind of a file, its encoding and its delimiter are found
-# The pages that are tried on bytes that are no UTF-8, and how much less sure the library has to be of a common one.
-PAGES = dict.fromkeys(("cp1251", "cp1253", "cp1254", "cp1255", "cp1256", "cp1258", "cp949", "gb18030", "big5"), 0.0)
-PAGES.update(cp1252=0.055, cp1250=0.0, cp932=0.05, cp1257=-0.15)
+# The pages that are tried on bytes that are no UTF-8: those of Windows, and what else many files were written in.
+PAGES = ("cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp932", "cp949", "gb18030", "big5",
+         "big5hkscs", "cp874", "euc-jp", "koi8_r", "koi8_u", "cp866", "cp850", "cp852", "mac_roman")  # fmt: skip
 FOREIGN = {  # how files begin that are no data, or not yet
     b"pk\x03\x04": "a zip archive or an Excel workbook: unpack it, or save it as CSV",
     b"\xd0\xcf\x11\xe0": "an old Excel workbook: save it as CSV",
@@ -1410,7 +1410,7 @@ def find_encoding(look: Look) -> str:
         encoding = json.detect_encoding(head)  # by where the zeros of the first letters stand
     encoding = encoding or find_page(look.path)
     if encoding != "utf-8-sig":
-        look.note(f"read as {encoding}" + (", a guess from its bytes" if encoding in PAGES else ""))
+        look.note(f"read as {encoding}" + ("" if encoding.startswith("utf") else ", a guess from its bytes"))
     return encoding
 
 
@@ -1436,13 +1436,31 @@ def find_page(path: Path) -> str:
     escaped = sum("\udc80" <= letter <= "\udcff" for letter in text)
     if len(strange) < 2 or escaped < sum("\x7f" < letter < "\udc80" or letter > "\udcff" for letter in text):
         return "utf-8-sig"  # a few broken bytes
-    from charset_normalizer import from_bytes
+    return guess_page(b"".join(strange)[:LOOK])
 
-    sample = b"".join(strange)[:LOOK]
-    matches = reversed(list(from_bytes(sample, cp_isolation=list(PAGES))))
-    names = {name: match for match in matches for name in match.could_be_from_charset}
-    sure = {name: names[name].coherence - names[name].chaos + more for name, more in PAGES.items() if name in names}
-    return max(sure, key=sure.get, default="cp1252")
+
+def guess_page(sample: bytes) -> str:
+    """The page of bytes in any language. chardet 7 took 1 of 936 samples of 3 to 60 translated messages in 40 languages for another
+    page, charset-normalizer 4 of 10; that one is left to Python 3.9."""
+    if sys.version_info < (3, 10):
+        from charset_normalizer import from_bytes
+
+        lean = {**dict.fromkeys(PAGES[:13], 0.0), "cp1252": 0.055, "cp932": 0.05, "cp1257": -0.15}
+        matches = reversed(list(from_bytes(sample, cp_isolation=list(lean))))
+        names = {name: match for match in matches for name in match.could_be_from_charset if name in lean}
+        return max(names, key=lambda name: names[name].coherence - names[name].chaos + lean[name], default="cp1252")
+    import chardet
+
+    found = chardet.detect_all(sample, ignore_threshold=True, include_encodings=PAGES, no_match_encoding="windows-1252")
+    names = [codecs.lookup(page["encoding"]).name for page in found if page["encoding"]]
+    return next((name for name in names if not mixes_alphabets(sample.decode(name, "replace"))), "cp1252")
+
+
+def mixes_alphabets(text: str) -> bool:
+    """Whether many words are half in Latin letters and half in Greek, Cyrillic or the like: a wrong page made them so."""
+    return 10 * len(re.findall("(?<=[A-Za-z])[\u0370-\u0fff]|[\u0370-\u0fff](?=[A-Za-z])", text)) > sum(
+        map("\x7f".__lt__, text)
+    )
 
 
 def read_parquet(look: Look) -> Iterator[tuple[int, Any]]:

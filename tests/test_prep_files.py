@@ -17,6 +17,7 @@ import shlex
 import signal
 import subprocess
 import sys
+import unicodedata
 from collections import Counter
 from pathlib import Path
 
@@ -219,16 +220,35 @@ PAGES = {
     "gb18030": ("猫在哪里", "猫在屋顶上。今天天气很好。"),
     "cp949": ("고양이는 어디에 있습니까", "고양이는 집 지붕 위에 있습니다."),
     "big5": ("貓在哪裡", "貓在屋頂上。今天天氣很好。"),
+    "euc_jp": ("猫はどこですか", "猫は家の屋根の上にいます。今日はとても天気がいいです。"),
+    "cp1250 too": ("Kde je kočka?", "Kočka sedí na střeše domu, těsně vedle komína."),
+    "koi8_r": ("Где находится кот?", "Кот сидит на крыше дома."),
+    "cp874": ("แมวอยู่ที่ไหน", "แมวอยู่บนหลังคาบ้าน วันนี้อากาศดีมาก"),
+    "cp1255": ("איפה החתול?", "החתול יושב על הגג של הבית."),
+    "cp1256": ("أين القط؟", "القط على سطح البيت."),
+    "cp1257": ("Kur yra katė?", "Katė sėdi ant namo stogo, šalia kamino, ir žiūri į žvaigždes."),
+    "cp1258": ("Con mèo ở đâu?", "Con mèo đang ngồi trên mái nhà của tôi."),
+    "cp850": ("Où est le chat?", "Le chat est sur le toit de la maison, près de la fenêtre."),
 }
+
+
+def apart(text: str) -> str:
+    """Vietnamese as its page has it: the tones stand behind their letters, hats and horns do not."""
+    text = unicodedata.normalize("NFD", text)
+    return re.sub("\\w[\u0323]?[\u0302\u0306\u031b]", lambda match: unicodedata.normalize("NFC", match[0]), text)
 
 
 @pytest.mark.parametrize("page", PAGES)
 def test_code_pages_are_guessed_and_the_card_says_so(page, tmp_path):
-    rows = [dict(zip(ROWS[0], (f"{n}: {PAGES[page][0]}", PAGES[page][1]))) for n in range(4)]
+    if sys.version_info < (3, 10) and list(PAGES).index(page) > 8:
+        pytest.skip("charset-normalizer guesses few of them, and chardet 7 is not for Python 3.9")
+    asked, answered = (apart(text) if page == "cp1258" else text for text in PAGES[page])
+    page = page.split()[0]
+    rows = [dict(zip(ROWS[0], (f"{n}: {asked}", answered))) for n in range(4)]
     (tmp_path / "x.csv").write_bytes(csv_of([{"question": "plain", "answer": "rows"}, *rows]).encode(page))
     card = prep(tmp_path / "x.csv", tmp_path / "out")["card"]
     assert made_of(tmp_path / "out") == sorted([("plain", "rows"), *((row["question"], row["answer"]) for row in rows)])
-    same = {"big5": "(big5|cp950)"}.get(page, page)
+    same = {"big5": "(big5|cp950)"}.get(page, page.replace("_", "[-_]"))
     assert re.search(f"x.csv: read as {same}, a guess from its bytes", card)
 
 
