@@ -62,7 +62,7 @@ import warnings
 import zipfile
 from array import array
 from collections import Counter, defaultdict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from importlib.metadata import version
@@ -107,8 +107,9 @@ FORMATS = {
     "sharegpt": {"messages": "conversations"},
     "dialog": {"messages": "conversation dialog dialogue dialogs utterances turns chat contents mapping"},
     "preference": {
-        "user": "prompt question instruction input query",
-        "assistant": "chosen chosen_response response_chosen preferred preferred_output preferred_response better_response",
+        "user": "prompt question instruction input query history post title_body",
+        "assistant": "chosen chosen_response response_chosen preferred preferred_output preferred_response better_response "
+        "upvoted_answer",
     },
     "chosen": {"messages": "chosen chosen_messages"},
     "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
@@ -121,22 +122,30 @@ FORMATS = {
         "assistant": "response output answer completion solution reply assistant chatbot bot gpt",
     },
     "questions": {"user": "questions", "assistant": "answers"},
+    "several": {
+        "user": "instruction question prompt query problem input",
+        "assistant": "completions responses outputs answers replies ideal",
+    },
     "target": {"user": "inputs_pretokenized inputs source input", "assistant": "targets_pretokenized targets target"},
     "text": {"text": "text content"},
 }
-# Who speaks, by the names that data sets and rendered chats have for it.
+# Who speaks, by the names that data sets and rendered chats have for it; ~ stands for a space.
 SPEAKERS = {
     "user": "user usr human prompter customer client patient student questioner seeker instruction instruct question query prompt q "
     "input context usuario utilisateur nutzer benutzer frage anweisung pergunta pregunta instrução instrucción instrucciones istruzione "
     "domanda utente usuário kullanıcı soru pytanie użytkownik gebruiker vraag вопрос пользователь инструкция 用户 问 人类 指令 问题 "
-    "指示 質問 入力 ユーザー 질문 명령어 입력 지시 사용자 سؤال السؤال المستخدم تعليمات प्रश्न",
+    "指示 質問 入力 ユーザー 질문 명령어 입력 지시 사용자 سؤال السؤال المستخدم تعليمات प्रश्न you caller interviewer asker câu~hỏi người~dùng "
+    "提问 問題 提問 題目 用戶 病人 患者 otázka fråga spørgsmål spørsmål kysymys kérdés întrebare pertanyaan питання запитання въпрос питање ερώτηση "
+    "שאלה پرسش سوال প্রশ্ন คำถาม instructie opdracht пациент",
     "assistant": "assistant gpt gpt4 chatgpt bot chatbot model bard bing ai agent doctor therapist counselor teacher tutor expert "
     "claude answer response output completion solution reply a asistente assistente assistent antwort resposta respuesta risposta réponse cevap "
-    "odpowiedź antwoord ответ ассистент 助手 助理 答 回答 回复 応答 アシスタント 답변 응답 답 جواب الجواب الإجابة المساعد उत्तर",
+    "odpowiedź antwoord ответ ассистент 助手 助理 答 回答 回复 応答 アシスタント 답변 응답 답 جواب الجواب الإجابة المساعد उत्तर operator interviewee "
+    "representative falcon vicuna gemini copilot deepseek moss 答案 回覆 解答 医生 醫生 odpověď odpoveď svar "
+    "vastaus válasz răspuns jawaban відповідь отговор одговор απάντηση תשובה پاسخ উত্তর คำตอบ врач trả~lời trợ~lý",
     "system": "system developer sys",
     "tool": "tool function ipython observation function_call function_response tool_call tool_response tool_result",
 }
-ROLES = {name: role for role, names in SPEAKERS.items() for name in names.split()}
+ROLES = {name.replace("~", " "): role for role, names in SPEAKERS.items() for name in names.split()}
 # What near duplicates may differ in: space and the punctuation of prose. The signs of sums and code do count.
 PROSE = re.compile(r"[\s.,;:!?¡¿…\"'`´‘’“”„«»()\[\]{}]+")
 OUTPUTS = ("train.jsonl", "val.jsonl", "train_tokenized.jsonl", "val_tokenized.jsonl")
@@ -328,7 +337,10 @@ def check_text(value: Any, may_be_empty: bool = False) -> str:
 def convert(row: Any, finder: Finder) -> dict:
     """A row of any format -> `{"system", "messages"}` or `{"text"}`; Drop when it is no usable conversation. The finder
     (section 10) knows the file's first rows: which column is what, and which kind of chat a text may be."""
-    row = finder.reshape(row)
+    return convert_reshaped(finder.reshaped(row), finder)
+
+
+def convert_reshaped(row: Any, finder: Finder) -> dict:
     layout = finder.layout_of(row)
     finder.check(row, layout)
     turns = finder.turns_of(row, layout)
@@ -1750,22 +1762,37 @@ def unwrap(look: Look, value: dict) -> list[Any]:
     if not value:
         return []
     lists = {key: item for key, item in value.items() if isinstance(item, list)}
-    known = [item for name, item in value.items() if name.lower() in known_columns()]
-    if any(isinstance(item, str) or (isinstance(item, list) and any(map(is_turn, item))) for item in known):
+    known = {name: item for name, item in value.items() if name.lower() in known_columns()}
+    texts = [name for name, item in known.items() if isinstance(item, str)]
+    rows_below = [row for key, item in lists.items() if key not in known for row in item[:1]]
+    above = len(texts) < 2 and any(
+        isinstance(row, dict) and n_known(row) for row in rows_below
+    )  # an instruction for all
+    if any(isinstance(item, list) and any(map(is_turn, item)) for item in known.values()) or (texts and not above):
         return [value]
     if isinstance(value.get("columns"), list) and isinstance(value.get("data"), list):
         look.note("a table as columns and data")
         return [dict(zip(map(str, value["columns"]), row)) for row in value["data"] if isinstance(row, list)]
     by_name = {key: item for key, item in lists.items() if item and all(isinstance(row, dict) for row in item)}
-    if by_name.keys() == value.keys() and not any(map(part_of, value)) and all(map(is_conversation, by_name.values())):
+    if (
+        by_name.keys() == value.keys()
+        and not any(map(part_of, value))
+        and all(map(is_conversation, by_name, by_name.values()))
+    ):
         look.note("an object by id")
         return [{"messages": item} for item in by_name.values()]
-    if any(is_conversation(item) for key, item in by_name.items() if not part_of(key)):
+    if any(is_conversation(key, item) for key, item in by_name.items() if not part_of(key)):
         return [value]
     told = {key: n_known(name for row in item[:1] for name in names_below(row)) for key, item in by_name.items()}
     if used := [key for key in by_name if part_of(key) != "val" and (told[key] or not any(told.values()))]:
-        look.note(f"rows under {some(used)}" + f"; not used: {some(by_name.keys() - set(used))}" * (used != [*by_name]))
-        return [row for key in used for row in by_name[key]]
+        shared = {
+            key: text
+            for key, text in value.items()
+            if key in texts or (key.lower() in SYSTEMS and isinstance(text, str))
+        }
+        rest = [key for key in value if key not in used and key not in shared and holds(value[key])]
+        look.note(f"rows under {some(used)}" + f"; not used: {some(rest)}" * bool(rest))
+        return [{**shared, **row} if shared else row for key in used for row in by_name[key]]
     if lists and len(lists) == len(value) and len(set(map(len, lists.values()))) == 1:
         look.note("a table by columns")
         return [dict(zip(lists, row)) for row in zip(*lists.values())]
@@ -1787,9 +1814,10 @@ def unwrap(look: Look, value: dict) -> list[Any]:
     return [row for key, item in value.items() if part_of(key) != "val" for row in unwrap(look, item)]
 
 
-def is_conversation(value: list) -> bool:
+def is_conversation(name: str, value: list) -> bool:
     """Whether a list holds the messages of one conversation, and none names another one."""
-    return all(map(is_turn, value)) and not any(first_of(turn, CONVERSATION_ID) for turn in value)
+    is_chat = all(map(is_turn, value)) or (name in LOGS and len(said_by_nobody(value)) > 1)
+    return is_chat and not any(first_of(turn, CONVERSATION_ID) for turn in value)
 
 
 def names_below(row: dict) -> list[str]:
@@ -1959,9 +1987,12 @@ OPTIONAL = {
     "context": "context input passage paragraph document article story background contexts passages documents support body",
     "closing": "chosen completion response answer output choices",  # the answer to a list of messages that ends in a question
 }
+SYSTEMS = OPTIONAL["system"].split()
 SPEAKER = ("role", "from", "speaker", "author", "sender")
 SAID = ("content", "value", "text", "message", "utterance", "parts", "body", "transcript", "input_text")
-TALKS = ("data", "lines", "thread", "session", "exchange", "exchanges", "previous_utterance")  # if it holds sentences
+# Columns that are a conversation if they hold sentences; LOGS are one as well where these do not say whose they are.
+LOGS = (*FORMATS["dialog"]["messages"].split(), "log", "conv", "convo")
+TALKS = (*LOGS[-3:], "data", "lines", "thread", "session", "exchange", "exchanges", "previous_utterance")
 ANSWER = ("text", "value", "content", "answer", "answers", "input_text", "message", "response", "choices")
 MERITS = ("selected", "is_accepted", "pm_score", "overall_score", "score", "votes", "upvotes", "likes")
 NO_INPUT = {
@@ -1993,7 +2024,7 @@ CONVERSATION_ID = (
 )
 # Beside a text, what shows that it is a message among others: who sent it, and what it replies to.
 SENDER, REPLIED = (
-    ("from", "sender", "speaker", "user"),
+    ("from", "sender", "speaker", "user", "from_number"),
     ("in_response_to_tweet_id", "in_reply_to", "reply_to", "reply_to_id", "reply_to_message_id", "thread_ts"),
 )
 # Who sent it, where its time stands beside it; without, an author may have written whole books.
@@ -2005,6 +2036,11 @@ IS_USER = {
     "is_assistant": False,
 }  # fmt: skip
 PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
+# A conversation is joined of so many rows; beyond, they are no conversation, or are cut.
+MOST_PAIRS, MOST_MESSAGES = 100, 10_000
+# Questions with their answers whose rows name a conversation, unless earlier turns stand in the row.
+ASKS = [name for name in FORMATS["pair"]["user"].split() if name not in ("context", "input")]
+REPLIES_TO, EARLIER = FORMATS["pair"]["assistant"].split(), {*OPTIONAL["history"].split(), "messages", "conversations"}
 # Names of these that are more than another spelling (`Role`, `chatId` and `Conversation ID` are found without).
 KEYS = {
     "sendername": "sender",
@@ -2018,7 +2054,7 @@ REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "q
 for known in (*SPEAKER, *SAID, *CONVERSATION_ID, *PARENT_ID, *MESSAGE_ID, *TURN_NUMBER):
     KEYS.setdefault(known.replace("_", ""), known)
 FOLDED = frozenset(
-    (*SPEAKER, *NESTED, "prompt", "patterns")
+    (*SPEAKER, *NESTED, "prompt", "responses", *CONVERSATION_ID)
 )  # what a row has that is less, or more, than one conversation
 
 # Columns, and keys of a turn, that tell which answers are not to be learned: those for which the mark has this value.
@@ -2055,11 +2091,25 @@ NEITHER = re.compile(
     r"negative|wrong|bad|rejected|next|follow_?up|original|old)(?=[\W_])",
     re.I,
 )
+ABOUT_TEXTS = re.compile(r"date|model|author|source|title|url|name|lang(?:uage)?|[\W_]?[ab\d]$", re.I)
 # Columns beside a text of which the text is the question, and those of which it is the answer.
 ANSWERS_TEXT = (*FORMATS["pair"]["assistant"].split(), "target", "summary", "sql", "code", "label")
 ASKS_TEXT = ("question", "instruction", "prompt", "query")
-NOT_GOOD = re.compile(r"(?:non_preferred|dispreferred|(?:response_)?rejected|bad|wrong|incorrect|worse|negative)", re.I)
+NOT_GOOD = re.compile(
+    r"(?:non_preferred|dispreferred|(?:response_)?rejected|bad|wrong|incorrect|worse|neg(?:ative)?(?![a-z])|downvoted|losing)",
+    re.I,
+)
 CHOSEN = re.compile(r"(?:response_)?chosen|preferred|better_", re.I)
+# Several answers to one question: in columns whose names differ by the last letter or number, the numbers that say how good
+# each one is, and the column that says which is the best.
+CANDIDATES = re.compile(r"(\w*?[a-z])[\W_]?([abjk]|\d)", re.I)
+ANSWERS = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution|conversation|repl(?:y|ie)|candidate|generation|summary|messages|ref)s?$", re.I)  # fmt: skip
+MERIT = re.compile(r"(?:^|[\W_])(?:scores?|ratings?|rewards?|winner|votes|ranks?|rankings?|preferences?|likes)(?:_model)?(?:[\W_]?[ab\d])?$", re.I)  # fmt: skip
+BEST = re.compile(
+    r"(?:winner|preferences?|preferred|human_preference|(?:better|best|chosen|preferred)(?:_(?:response|answer|output|completion))?(?:_(?:id|idx|index))?)",
+    re.I,
+)
+LISTS = {"answers", "solutions", "completions", "responses", "outputs", "candidates", "generations", "choices", "options", "scores", "ratings", "ranks"}  # fmt: skip
 # Questions with several answers to choose from: the columns of these, alone or together, and of which one is right.
 OPTIONS, OPTION = (
     ("choices", "options", "endings", "answer_choices"),
@@ -2073,6 +2123,8 @@ PADDING, CANDIDATE = (
     re.compile(r"[\W_]?[ab12]$", re.I),
 )
 
+# The time before a line of a log.
+TIME = r"[\[(]?\d[\d/.,:\- ]{3,30}(?:[ap]\.?m\.?)?[\])]?[ -]{0,3}"
 # What chats are rendered with. ROLE stands for any word of ROLES; the first group of a pattern is the role. No prose
 # begins with the marks that are `sure`; the others make a chat only where most rows of the file look alike.
 TEMPLATES = {
@@ -2095,12 +2147,25 @@ TEMPLATES = {
     "[INST]": (True, r"(\[/?INST\]|\[SYSTEM_PROMPT\]|<</?SYS>>|\[(?:/?AVAILABLE_TOOLS|TOOL_CALLS|/?TOOL_RESULTS)\])"),
     "<|user|>": (True, r"(?:<\|bom\|>)?<[|｜](ROLE)[|｜]>:?"),
     "[|user|]": (True, r"\[\|(ROLE)\|\]:?"),
+    "{{[INPUT]}}": (True, r"\{\{\[(INPUT|OUTPUT|SYSTEM)\]\}\}\n?"),
     "<user>": (True, r"<(?:(?:turn|message|msg) (?:role|from|speaker)=[\"'])?(ROLE)[\"']?>:?"),
     "### user:": (False, r"#{2,4} ?(ROLE)(?: ?:|[ \t]*\n)"),
     "**user:**": (False, r"^\*\*(ROLE)(?: ?:\*\*|\*\* ?:)"),
     "[user]:": (False, r"^\[(ROLE)\] ?:?"),
     "USER: ASSISTANT:": (False, r"(?<![^\s>])(?-i:(USER|HUMAN|SYSTEM|ASSISTANT|BOT|AI|GPT)) ?:"),
-    "user:": (False, r"(?:^|(?<=>))[ \t]*(?:\[Round \d+\]\s{0,4})?(?:GPT4 Correct )?(ROLE) ?[:：]"),
+    "Q. A.": (False, r"^[ \t]*(Q|A) ?\d{0,4}[.)](?=\s)"),
+    "user:": (
+        False,
+        rf"(?:^|(?<=>))[ \t]*(?:\[Round \d+\]\s{{0,4}}|{TIME})?(?:\d{{1,4}}[.)] ?|[*-] )?(?:GPT4 Correct )?(ROLE)(?: ?\d{{1,4}}| said)? ?[:：]",
+    ),
+}
+# Marks of chats in which somebody has a name of his own.
+NAMED = {
+    "<|im_start|>NAME": (True, r"<\|im_start\|>[ \t]*(NAME)[ \t]*\n"),
+    "NAME:": (False, rf"^(?:{TIME})?(NAME) ?[:：](?=\s)"),
+    "### NAME:": (False, r"^#{2,4} ?(NAME)(?: ?[:：]|[ \t]*$)"),
+    "**NAME:**": (False, r"^\*\*(NAME)(?: ?:\*\*|\*\* ?:)"),
+    "[NAME]:": (False, r"^\[(NAME)\] ?:?"),
 }
 MARK_ROLES = {**ROLES, "[inst]": "user", "[/inst]": "assistant", "[system_prompt]": "system", "<<sys>>": "system"}
 MARK_ROLES.update(
@@ -2140,7 +2205,7 @@ UNKNOWN_MARK = re.compile(r"(<[|｜][^<>|｜\n]{1,30}[|｜]>|^\[\|?[A-Z_]{3,20}\
 
 
 # Between the turns of texts in sets of dialogs, what ends more first; and what else only such sets have in their texts.
-TURN_ENDS = ("__eot__", "__eou__", "<eou>", "[EOU]")
+TURN_ENDS = ("__eot__", "__eou__", "<eou>", "[EOU]", "[SEP]", "<sep>", "<SEP>")
 FIELD_MARK = re.compile(r"\+\+\+\$\+\+\+|\tlabels:|\tepisode_done:|^\d+ (?:your|partner's) persona:", re.M)
 # A line of a log: its time, if it has one, and who speaks.
 LABEL = re.compile(
@@ -2174,15 +2239,16 @@ class Template:
     mark: re.Pattern
     words: frozenset | None = None
     preludes: frozenset = frozenset()
+    roles: Mapping[str, str] = field(default_factory=lambda: MARK_ROLES)
 
     def turns(self, text: str, answer: str | None = None, strict: bool = True) -> list[dict] | None:
         """The turns of a rendered chat, None when it is none; an answer that stands in a column of its own is the last."""
         begins = None if answer is None else self.mark.match(answer.lstrip())
-        if answer is None or (begins and MARK_ROLES[begins[1].lower()] == "assistant"):
+        if answer is None or (begins and self.roles[begins[1].lower()] == "assistant"):
             return self.take_apart(text if answer is None else f"{text}\n{answer}", strict)
         turns, answer = self.take_apart(text, strict, prompt=True), without_tag(without_end(answer))
         for mark in self.mark.finditer(answer[-END_LENGTH:]):  # of the question that came next
-            if MARK_ROLES[mark[1].lower()] == "user" and not answer[-END_LENGTH:][mark.end() :].strip():
+            if self.roles[mark[1].lower()] == "user" and not answer[-END_LENGTH:][mark.end() :].strip():
                 answer = answer[:-END_LENGTH] + answer[-END_LENGTH:][: mark.start()].rstrip()
                 break
         if turns and turns[-1]["role"] == "assistant":  # the prompt ends where the answer begins
@@ -2198,7 +2264,7 @@ class Template:
             return None
         turns, prelude = [], text[BEGIN.match(text).end() : marks[0].start()].strip()
         for mark, end in zip(marks, [*(mark.start() for mark in marks[1:]), len(text)]):
-            role, content = (MARK_ROLES[mark[1].lower()], without_tag(without_end(text[mark.end() : end])).strip())
+            role, content = (self.roles[mark[1].lower()], without_tag(without_end(text[mark.end() : end])).strip())
             if role != "skip" and (content or (role == "assistant" and (prompt or mark is not marks[-1]))):
                 turns.append({"role": role, "content": content})
         roles = [turn["role"] for turn in turns if turn["role"] != "system"]
@@ -2207,9 +2273,11 @@ class Template:
         if strict and prelude and prelude not in self.preludes and not KNOWN_PRELUDE.match(prelude):
             return None
         if strict and not self.sure:  # one word for the answers, which follow questions to the last
-            words = {mark[1].lower() for mark in marks if MARK_ROLES[mark[1].lower()] == "assistant"}
+            words = {mark[1].lower() for mark in marks if self.roles[mark[1].lower()] == "assistant"}
             merged = [role for role, _ in itertools.groupby(roles)]
-            if len(words) > 1 or merged != ["user", "assistant"] * (len(merged) // 2):
+            if merged[0] == "assistant":  # a greeting
+                merged = merged[1:]
+            if len(words) > 1 or not merged or merged != ["user", "assistant"] * (len(merged) // 2):
                 return None
         if prelude and not BOILERPLATE.match(prelude) and turns[0]["role"] != "system":
             turns.insert(0, {"role": "system", "content": prelude})
@@ -2248,6 +2316,27 @@ def most_alike(texts: list[tuple[str, str | None]]) -> tuple[Template | None, in
             common = frozenset(word for word, count in words.items() if 10 * count >= len(chats))
             best, most = replace(candidate, words=None if template.sure else common), len(chats)
     return (best if 2 * most >= len(texts) else None), most
+
+
+def between_two(texts: list[str]) -> Template | None:
+    """The template of chats between two who have the same names in most texts, of which one is no known role: who begins
+    asks."""
+    for name, (sure, shape) in NAMED.items():
+        mark = re.compile(shape.replace("NAME", r"[^\W\d_][\w .'-]{0,24}"), re.M | re.I)
+        pairs: Counter = Counter()
+        for text in texts:
+            spoken = [found[1].lower() for found in mark.finditer(text)]
+            spoken = [who for who, _ in itertools.groupby(spoken) if MARK_ROLES.get(who) != "system"]
+            is_told = sure or MARK_ROLES.get(spoken[0] if spoken else "") == "user"  # Romeo and Juliet may be prose
+            if len(set(spoken)) == 2 and is_told and mark.match(text, BEGIN.match(text).end()):
+                pairs[(spoken[0], spoken[1])] += 1
+        for pair, count in pairs.most_common(1):
+            if count > 1 and 2 * count >= len(texts):
+                names = "|".join([*map(re.escape, pair), "system"])
+                roles = {pair[0]: "user", pair[1]: "assistant", "system": "system"}
+                compiled = re.compile(shape.replace("NAME", names), re.M | re.I)
+                return Template(" ".join(name.replace("NAME", who) for who in pair), sure, compiled, roles=roles)
+    return None
 
 
 @functools.lru_cache(1000)  # rows of a file have the same few
@@ -2308,6 +2397,47 @@ def options_of(row: dict, columns: list[str]) -> dict[str, str]:
     return {str(letter): re.sub(r"^\(?[A-J][).:] ?", "", str(text)) for letter, text in zip(letters, value)}
 
 
+def listed(text: str) -> Any:
+    """What a cell holds that is a list as JSON, Python or NumPy write it; NumPy puts no comma between its texts."""
+    is_numpy = text[:2] in ("['", '["') and not re.search(r"[\"']\s*,", text)
+    return from_json(re.sub(r"(?<=[\"'])\s+(?=[\"'])", ", ", text) if is_numpy else text)
+
+
+def better(value: str, keys: list[str], told: set[str]) -> str | None:
+    """Which of the candidates a column names: by its letter or number, alone or behind a word, or counted from zero or one."""
+    value = re.split(r"[\W_]+", value)[-1]
+    if value in keys:
+        return value
+    first = 0 if "0" in told else 1
+    if value.isdecimal() and 0 <= int(value) - first < len(keys) and (keys[0].isdecimal() or "2" in told):
+        return keys[int(value) - first]
+    return None
+
+
+def unflattened(row: Any) -> Any:
+    """A row whose columns' names are paths, with the objects and lists that these lead into."""
+    if not isinstance(row, dict):
+        return row
+    result: dict = {}
+    for path, value in row.items():
+        place, names = result, re.split(r"[./]", path)
+        for name in names[:-1]:
+            place = place.setdefault(name, {}) if isinstance(place, dict) else {}
+        if isinstance(place, dict) and (holds(value) or len(names) == 1):
+            place[names[-1]] = value
+    return as_lists(result)
+
+
+def as_lists(value: Any) -> Any:
+    """Objects whose keys are all numbers as lists."""
+    if not isinstance(value, dict):
+        return value
+    items = [(name, as_lists(item)) for name, item in value.items()]
+    if items and all(name.isdecimal() for name, _ in items):
+        return [item for _, item in sorted(items, key=lambda item: int(item[0]))]
+    return dict(items)
+
+
 def right_option(value: Any, options: dict[str, str], first: int) -> str | None:
     """The text of the right answer, given by its letter, its number (the first one's is `first`) or as it is."""
     text = str(value).strip()
@@ -2363,8 +2493,25 @@ def best_path(node: dict) -> list[dict]:
 
 def are_sentences(value: Any) -> bool:
     """Whether a value is a list of texts that may be said in turn, and not one of tags."""
+    value = said_by_nobody(value) or value
     texts = isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
     return texts and sum(text.count(" ") for text in value) >= len(value)
+
+
+def is_role(name: Any) -> bool:
+    return str(name).lower() in ROLES
+
+
+def said_by_nobody(value: Any) -> list[str]:
+    """The texts of messages that do not say whose they are, where the list holds no others."""
+    texts = []
+    for turn in value if isinstance(value, list) else []:
+        turn = as_message(turn) if isinstance(turn, dict) else {}
+        said = first_of(turn, SAID)
+        if not said or given(turn, SPEAKER) or not isinstance(turn[said], str) or any(map(is_role, turn)):
+            return []
+        texts.append(turn[said])
+    return texts
 
 
 def last_branch(nodes: dict[str, dict]) -> list[dict]:
@@ -2439,7 +2586,7 @@ def text_of(content: Any, depth: int = 0) -> Any:
             raise Drop(f"needs {match.lastgroup or match[0]}")
         if kind in ("thinking", "reasoning", "redacted_thinking"):
             return ""
-        name = first_of(content, ("text", "value", "content", "parts", "input_text"))
+        name = first_of(content, ("text", "value", "content", "parts", "input_text", "full_text"))
         return text_of(content[name], depth + 1) if name and depth < 4 else content
     return cell(content)
 
@@ -2477,33 +2624,50 @@ class Finder:
         senders = [{str(row[name]) for row in rows} for name in columns if all(holds(row.get(name)) for row in rows)]
         self.is_log = any(2 <= len(people) <= len(rows) // 2 for people in senders)  # few, again and again
         self.is_log |= any(given(row, REPLIED) for row in rows)
-        self.reshape = lambda row: row  # what rows become before they are read: find_choices, find_nested
-        if not (args.format or args.columns):
-            self.find_choices(rows)
-        self.find_columns([*map(self.reshape, rows)])
-        if not (args.format or args.columns or any(map(self.knows, rows))):
-            self.find_nested(rows)
-        rows = [*map(self.reshape, rows)]
+        self.reshapers: list[Callable[[Any], Any]] = []  # what becomes of rows before they are read
+        is_open = not (args.format or args.columns)
+        for find in (self.find_lists, self.find_candidates, self.find_choices, self.find_turns) if is_open else ():
+            rows = self.reshape_by(find(rows), rows)
+        self.find_columns(rows)
+        for find in (self.find_dotted, self.find_nested) if is_open else ():
+            if not any(map(self.knows, rows)):
+                rows = self.reshape_by(find(rows), rows)
         if args.format != "text":
             self.find_template(rows[:100])
+
+    def reshaped(self, row: Any) -> Any:
+        for reshape in self.reshapers:
+            row = reshape(row)
+        return row
+
+    def reshape_by(self, reshape: Callable[[Any], Any] | None, rows: list[dict]) -> list[dict]:
+        """The rows, reshaped from here on if one of the `find_` methods has found how."""
+        if not reshape:
+            return rows
+        self.reshapers.append(reshape)
+        result = []
+        for row in rows:
+            with contextlib.suppress(Drop):
+                result.append(reshape(row))
+        return result
 
     def knows(self, row: Any) -> bool:
         """Whether a format fits."""
         with contextlib.suppress(Drop):
-            return bool(self.layout_of(self.reshape(row)))
+            return bool(self.layout_of(row))
         return False
 
     def reads(self, row: Any) -> bool:
         """Whether a row is a usable one, which is counted by nobody."""
         tally, self.tally = self.tally, Tally()
         try:
-            return bool(convert(row, self))
+            return bool(convert_reshaped(row, self))
         except Drop:
             return False
         finally:
             self.tally = tally
 
-    def find_choices(self, rows: list[dict]) -> bool:
+    def find_choices(self, rows: list[dict]) -> Callable[[Any], Any] | None:
         """Whether rows ask to choose from several answers: then those belong to the question, and the answer is the right
         one's text, not its letter or number."""
         names = {name.lower(): name for row in rows[:1] for name in row}
@@ -2518,7 +2682,7 @@ class Finder:
         columns = [names[name] for name in OPTIONS if name in names][:1]
         columns = columns or [name for name in names.values() if OPTION.fullmatch(name) and name != asked]
         if not asked or not columns or any(name in names for name in ("messages", "conversations")):
-            return False
+            return None
         for key in (names[name] for name in RIGHT_ONE if name in names and names[name] not in columns):
             found = [options_of(row, columns) for row in rows]
             numbers = [int(str(row[key])) for row in rows if str(row.get(key)).isdecimal()]
@@ -2527,7 +2691,7 @@ class Finder:
             if 2 * sum(text is not None for text in right) > len(rows):
                 break
         else:
-            return False
+            return None
 
         def reshape(row: Any) -> Any:
             options = options_of(row, columns) if isinstance(row, dict) else {}
@@ -2542,13 +2706,130 @@ class Finder:
             listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
             return {"question": f"{row[asked]}\n\n{listed}", "answer": text, **rest}
 
-        self.reshape = reshape
         self.tally.found[
             "file of questions with answers to choose from: they are asked with them, and answered by the right one"
         ] += 1
-        return True
+        return reshape
 
-    def find_nested(self, rows: list[dict]) -> None:
+    def find_lists(self, rows: list[dict]) -> Callable[[Any], Any] | None:
+        """Columns that hold lists as a table of cells has them, as JSON or as Python or NumPy print them: those that by their
+        names hold several values, or all of a row's, one for each turn."""
+        names = dict.fromkeys(name for row in rows[:20] for name in row)
+        values = {name: [row[name] for row in rows[:20] if holds(row.get(name))] for name in names}
+        values = {
+            name: [listed(text) for text in texts]
+            for name, texts in values.items()
+            if texts and all(isinstance(text, str) and text[:1] in "[{" for text in texts)
+        }
+        found = [name for name in values if all(map(is_container, values[name]))]
+        spoken = [
+            name for name in found if all(isinstance(value, list) for value in values[name]) and ASKED.search(name)
+        ]
+        found = [name for name in found if spoken or name.lower() in LISTS]
+        if not found:
+            return None
+
+        def reshape(row: Any) -> Any:
+            if not isinstance(row, dict):
+                return row
+            return {
+                name: listed(value) if name in found and isinstance(value, str) else value
+                for name, value in row.items()
+            }
+
+        return reshape
+
+    def find_candidates(self, rows: list[dict]) -> Callable[[Any], Any] | None:
+        """Rows with several answers, in a list or in a column each, and what tells which is the best: a number for each, or
+        the best one's name or number. The best is the answer; a row in which two are the best is a Drop."""
+        names = list(dict.fromkeys(name for row in rows[:20] for name in row))
+        groups: dict[str, dict[str, str]] = defaultdict(dict)
+        for name in names:
+            if match := CANDIDATES.fullmatch(name):
+                groups[match[1].lower()][match[2].lower()] = name
+        groups = {stem: group for stem, group in groups.items() if len(group) > 1}
+        numbers = {stem: group for stem, group in groups.items() if MERIT.search(stem)}
+        answers = {
+            stem: group
+            for stem, group in groups.items()
+            if stem not in numbers
+            and ANSWERS.search(stem)
+            and all(isinstance(row.get(name), (str, list, dict)) for name in group.values() for row in rows[:20])
+        }
+        is_list = {name: all(isinstance(row.get(name), list) for row in rows[:20]) for name in names}
+        lists = [name for name in names if is_list[name] and ANSWERS.search(name) and name.lower() not in OPTIONS]
+        scores = [name for name in names if is_list[name] and MERIT.search(name)]
+        best = next((name for name in names if BEST.fullmatch(name)), None)
+        if len(answers) == 1:
+            (columns,) = answers.values()
+            merits = next((group for group in numbers.values() if group.keys() >= columns.keys()), None)
+            if not merits and not best and columns.keys() != {"j", "k"}:
+                return None
+        elif not answers and len(lists) == len(scores) == 1:
+            columns, merits = {}, {}
+        else:
+            return None
+        merit = scores[0] if not columns else next(iter(merits.values())) if merits else ""
+        sign = -1 if "rank" in merit.lower() else 1
+        told = {str(row.get(best)).lower() for row in rows}
+
+        def pick(row: dict) -> Any:
+            """The best answer of a row; None where nothing tells."""
+            if not columns:
+                given = list(zip(row[lists[0]], row[scores[0]]))
+            elif merits:
+                given = [(row[column], row[merits[key]]) for key, column in columns.items()]
+            else:
+                key = better(str(row.get(best)).lower(), sorted(columns), told) if best else "j"
+                return row[columns[key]] if key else None
+            ranked = sorted(((sign * float(number), place) for place, (_, number) in enumerate(given)), reverse=True)
+            return given[ranked[0][1]][0] if len(ranked) > 1 and ranked[0][0] > ranked[1][0] else None
+
+        def reshape(row: Any) -> Any:
+            try:
+                answer = pick(row)
+            except (KeyError, TypeError, ValueError):
+                return row
+            if answer is None:
+                raise Drop("no answer is said to be the best one")
+            hidden = {lists[0], scores[0]} if not columns else {*columns.values(), *(merits or {}).values(), best}
+            return {**{name: value for name, value in row.items() if name not in hidden}, "chosen": answer}
+
+        picked = 0
+        for row in rows:
+            with contextlib.suppress(Drop):
+                picked += "chosen" in reshape(row)
+        return reshape if 3 * picked >= len(rows) > 0 else None
+
+    def find_turns(self, rows: list[dict]) -> Callable[[Any], Any] | None:
+        """Conversations with a column a turn, numbered: `user_1`, `bot_1`, `user_2`, `bot_2`."""
+        turns: dict[int, dict[str, str]] = defaultdict(dict)
+        for name in dict.fromkeys(name for row in rows[:20] for name in row):
+            numbers, words = re.findall(r"\d{1,9}", name), re.split(r"[\W\d_]+", name.lower())
+            roles = [ROLES[word] for word in words if ROLES.get(word) in ("user", "assistant") and word != "a"]
+            if len(numbers) == 1 and roles:
+                turns[int(numbers[0])][roles[-1]] = name
+        if len(turns) < 2 or not all(len(pair) == 2 for pair in turns.values()):
+            return None
+        order = [(role, turns[number][role]) for number in sorted(turns) for role in ("user", "assistant")]
+
+        def reshape(row: Any) -> Any:
+            if not isinstance(row, dict):
+                return row
+            said = [{"role": role, "content": row[name]} for role, name in order if holds(row.get(name))]
+            return {
+                "messages": said,
+                **{name: value for name, value in row.items() if name not in dict(map(reversed, order))},
+            }
+
+        self.tally.found["file of conversations with a column a turn"] += 1
+        return reshape
+
+    def find_dotted(self, rows: list[dict]) -> Callable[[Any], Any] | None:
+        """Columns whose names are paths into what a row held: `messages.0.role`, `inputs.messages`."""
+        return unflattened if any(re.fullmatch(r"\w+(?:[./]\w+)+", name) for row in rows[:20] for name in row) else None
+
+    def find_nested(self, rows: list[dict]) -> Callable[[Any], Any] | None:
         """Where no format fits, but one would if what stands in objects inside of a row stood in the row."""
 
         def reshape(row: Any) -> Any:
@@ -2563,11 +2844,11 @@ class Finder:
         flat = [reshape(row) for row in rows if any(isinstance(value, dict) for value in row.values())]
         formats, self.layouts = dict(self.formats), {}
         self.find_columns(flat)
-        if any(self.knows(row) and "text" not in self.layout_of(row).parts for row in flat[:20]):
-            self.reshape = reshape
+        if any(self.reads(row) and "text" not in self.layout_of(row).parts for row in flat[:20]):
             self.tally.found["file whose rows hold objects, read as if what these hold stood in the rows"] += 1
-        else:
-            self.formats, self.layouts = formats, {}
+            return reshape
+        self.formats, self.layouts = formats, {}
+        return None
 
     def find_columns(self, rows: list[dict]) -> None:
         """Where no format fits: a column that holds messages, or rendered chats, is one whatever it is called. Where only
@@ -2600,22 +2881,36 @@ class Finder:
             self.tally.found[f"file whose column {name[:40]} holds the conversations"] += 1
             return
         asked, answered = self.asked_and_answered(rows)
+        others = [name for name in self.other_texts(rows, [*asked, *answered]) if not ABOUT_TEXTS.search(name)]
+        if len(asked) + len(answered) == len(others) == 1:
+            asked, answered = asked or others, answered or others  # what is left can be nothing else
         if len(asked) == len(answered) == 1:
             self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
-            self.tally.found[f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"] += 1
+            if any(map(self.reads, rows[:20])):
+                self.tally.found[
+                    f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"
+                ] += 1
+            else:
+                del self.formats["found"]
 
     def likely(self, row: dict) -> tuple[list[str], list[str]]:
         """For a hint: columns whose names say that they are asked or answered, or else the first ones that hold texts."""
         asked, answered = self.asked_and_answered([row])
-        others = [
+        others = self.other_texts([row], [*asked, *answered])
+        return asked or others[:1], answered or others[not asked :][:1]
+
+    def other_texts(self, rows: list[dict], known: list[str]) -> list[str]:
+        """Columns besides the known ones that hold texts, of which nothing says that they are something else."""
+        names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if name not in known]
+        return [
             name
-            for name in row
+            for name in names
             if re.fullmatch(r"(?!.*(?:id|index)$)[\w. -]{1,40}", name)
             and not NEITHER.search(name)
+            and not NOT_GOOD.match(name)
             and role_of(name) != "system"
-            if name not in (*asked, *answered) and are_varied([row[name]])
+            and are_varied([row.get(name) for row in rows])
         ]
-        return asked or others[:1], answered or others[not asked :][:1]
 
     def asked_and_answered(self, rows: list[dict]) -> tuple[list[str], list[str]]:
         """The columns that by their names hold what is asked, and what is answered: a word for it, or a name that ends in
@@ -2623,9 +2918,12 @@ class Finder:
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
 
         def is_half(name: str, ends: re.Pattern, role: str) -> bool:
-            if ROLES.get(PADDING.sub("", name).lower()) == role:
-                return name.lower() != "a" or not {"b", "B"} & {*names}
             values = [cell(row.get(name)) for row in rows]
+            if ROLES.get(PADDING.sub("", name).lower()) == role:
+                ids = [
+                    value for value in values if isinstance(value, str) and re.search("[a-z]", value) and is_id(value)
+                ]
+                return len(ids) < len(values) and (name.lower() != "a" or not {"b", "B"} & {*names})
             numbers = all(isinstance(value, str) and re.fullmatch(r"[-+$]?\d[\d.,/ ]*%?", value) for value in values)
             return bool(ends.search(name)) and not NEITHER.search(name) and (numbers or are_varied(values))
 
@@ -2656,8 +2954,14 @@ class Finder:
         ends = [text for text in answers if ENDS_OF_MOST.search(text[-END_LENGTH:])]
         self.ends = len(ends) > 1 and 5 * len(ends) >= 4 * len(answers)
         if plain and not self.template:
-            most = [mark for mark in TURN_ENDS if sum(mark in text for text, _ in texts) * 2 >= len(texts)]
+            most = [
+                mark
+                for mark in TURN_ENDS
+                if sum(mark in text.strip()[: -len(mark)] for text, _ in texts) * 2 >= len(texts)
+            ]
             self.turn_end = most[0] if most else None
+            self.template = None if most else between_two([text for text, _ in texts])
+        if plain and not self.template:
             fields = Counter(mark[0].strip() for text, _ in texts if (mark := FIELD_MARK.search(text)))
             marks = [tuple(dict.fromkeys(UNKNOWN_MARK.findall(text))) for text, _ in texts]
             common, count = next(iter(Counter(found for found in marks if len(found) > 1).most_common(1)), ((), 0))
@@ -2679,6 +2983,8 @@ class Finder:
     def is_chat(self, value: Any) -> bool:
         """Whether a value is a list of messages with known roles, a question and an answer among them."""
         value = from_json(value) if isinstance(value, str) else value
+        if said_by_nobody(value):
+            return False
         try:
             turns = self.turns_from(value) if isinstance(value, dict) or (value and isinstance(value[0], dict)) else []
         except (Drop, TypeError, KeyError):
@@ -2769,7 +3075,7 @@ class Finder:
             if isinstance(text, str):
                 return self.rendered(text, all_alike=True)
             return self.turns_from(text) if text else None
-        turns = [turn for name in optional["history"] if holds(row[name]) for turn in self.turns_from(row[name])]
+        turns = [turn for name in optional["history"] if holds(row[name]) for turn in self.earlier_turns(row[name])]
         if "messages" not in parts:
             return turns + self.question_and_answer(row, layout)
         turns += self.turns_from(row[parts["messages"]])
@@ -2779,6 +3085,17 @@ class Finder:
             elif holds(row[name]) and not layout.chosen:
                 self.tally.unused[name] += 1
         return turns
+
+    def earlier_turns(self, value: Any) -> list[dict]:
+        """The turns before a question, of whatever represents them; a rendered chat may end in either role."""
+        if isinstance(value, list) and all(isinstance(text, str) for text in value):
+            return self.spoken_in_turn(value, last="assistant")
+        if isinstance(value, str) and from_json(value) is None:
+            for template in RENDERED:
+                if turns := template.take_apart(value, strict=False, prompt=True):
+                    self.tally.found[f"rendered chats ({template.name}) taken apart"] += 1
+                    return turns
+        return self.turns_from(value)
 
     def question_and_answer(self, row: dict, layout: Layout) -> list[dict]:
         """The turns of a row that has a column for what is asked and one for what is answered."""
@@ -2807,7 +3124,18 @@ class Finder:
                 user, answer = (
                     text[:-END_LENGTH] + ENDS_OF_MOST.sub("", text[-END_LENGTH:]) for text in (user, answer)
                 )
-        if user is None or (isinstance(user, str) and not (user[:2] == "[{" and from_json(user))):
+        user = (
+            text_of(user) if isinstance(user, dict) and not first_of(user, ("messages", *SPEAKER, *REPLIES)) else user
+        )
+        if isinstance(user, list) and user and all(isinstance(text, str) for text in user):
+            if re.search(
+                "(?:question|quer|instruction)(?:s|y|ies)?$", layout.parts["user"].lower()
+            ):  # other wordings of it
+                self.tally.found["first of several questions"] += len(user) > 1
+                asked = [{"role": "user", "content": user[0]}]
+            else:
+                asked = self.spoken_in_turn(user, last="user")
+        elif user is None or (isinstance(user, str) and not (user[:2] == "[{" and from_json(user))):
             question = "\n\n".join([user, *context] if not is_blank(user) else context) if context else user
             asked = [{"role": "user", "content": question}]
         else:
@@ -2906,6 +3234,8 @@ class Finder:
             if all(role_of(role) in SPEAKERS for role, _ in value):
                 return [{"role": role, "content": content} for role, content in value]
             return self.spoken_in_turn([content for pair in value for content in pair])
+        if texts := said_by_nobody(value[:2]) and said_by_nobody(value):
+            return self.spoken_in_turn(texts)
         turns: list[dict] = []
         for turn in value:
             if not isinstance(turn, dict):
@@ -2949,14 +3279,18 @@ class Finder:
                 self.tally.unused[f"{name} of a turn"] += 1
         return [result]
 
-    def spoken_in_turn(self, texts: list) -> list[dict]:
-        """Texts without roles: those of their labels (`Human: ...`) if all have one, else user and assistant in turn."""
+    def spoken_in_turn(self, texts: list, last: str | None = None) -> list[dict]:
+        """Texts without roles: those of their labels (`Human: ...`) if all have one, else user and assistant in turn, such
+        that the last one is what the caller knows it to be."""
         label = RENDERED[-1].mark
         marks = [label.match(text) if isinstance(text, str) else None for text in texts]
         if all(marks):
             return [{"role": mark[1], "content": text[mark.end() :].strip()} for mark, text in zip(marks, texts)]
         self.tally.found["lists of texts taken in turn as user and assistant"] += 1
-        return [{"role": role, "content": text} for role, text in zip(itertools.cycle(("user", "assistant")), texts)]
+        roles = ("user", "assistant")
+        if last and (last == "user") != (len(texts) % 2 == 1):
+            roles = ("assistant", "user")
+        return [{"role": role, "content": text} for role, text in zip(itertools.cycle(roles), texts)]
 
 
 def join_messages(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
@@ -2972,17 +3306,26 @@ def join_messages(rows: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
             continue
         number = conversation_number(row, last)
         if group and (number is None or number != last):
-            yield group[0][0], joined([node for _, node in group])
+            yield from joined(group)
             group = []
         if number is None:
             if place:
                 yield from ((place, nested) for nested in unnested(row))
+        elif number != last and digest(number) in seen and pair_of(row):  # as good alone
+            yield place, row
+            number = None
         elif number != last and digest(number) in seen:
             yield place, Drop("its conversation began further up: sort the rows by conversation")
             number = None
         else:
             group.append((place, row))
             seen.add(digest(number))
+            if len(group) > MOST_PAIRS and pair_of(row):  # the id is no conversation's
+                yield from group
+                group, number = [], None
+            elif len(group) >= MOST_MESSAGES:
+                yield from joined(group)
+                group = []
         last = number
 
 
@@ -2993,28 +3336,62 @@ def conversation_number(row: Any, last: str | None) -> str | None:
     if first_of(row, ("prompt",)) and not given(row, CONVERSATION_ID):
         return None
     speaker, said = given(row, SPEAKER), first_of(row, SAID)
-    if not said or not speaker:
+    if not (said and speaker) and not pair_of(row):
         return None
     if (name := given(row, CONVERSATION_ID)) and isinstance(row[name], (str, int)):
-        return f"{name} {row[name]}"
+        return f"{name} {row[name]!a}"  # what is no text in UTF-8 may be a name too
     parent = next((name for name in PARENT_ID if name in row), None)
     own = first_of(row, MESSAGE_ID)
-    if not parent or not own or role_of(row[speaker]) not in SPEAKERS:
+    if not parent or not own or not speaker or role_of(row[speaker]) not in SPEAKERS:
         return None
-    return f"{own} {row[own]}" if not holds(row[parent]) else last  # a tree begins with its root
+    return f"{own} {row[own]!a}" if not holds(row[parent]) else last  # a tree begins with its root
 
 
-def joined(nodes: list[dict]) -> Any:
-    """One conversation of the messages of a tree, or of a list in the order of their numbers."""
+def pair_of(row: dict) -> tuple[str, str] | None:
+    """The columns of a row that hold a question and its answer, where it has no column with earlier turns."""
+    names = {name.lower(): name for name, value in row.items() if isinstance(value, str)}
+    if given(row, SPEAKER) or any(name.lower() in EARLIER for name in row):
+        return None
+    pair = [next((names[name] for name in some if name in names), None) for some in (ASKS, REPLIES_TO)]
+    return (pair[0], pair[1]) if pair[0] and pair[1] else None
+
+
+def joined(group: list[tuple[str, dict]]) -> Iterator[tuple[str, Any]]:
+    """One conversation of the messages of a tree, or of a list in the order of their numbers; the same of questions with
+    their answers, unless these are several answers to one question."""
+    (place, first), nodes = group[0], [node for _, node in group]
+    if pair := pair_of(first):
+        asked = [str(node.get(pair[0])) for node in nodes]
+        repeats = any(len(one) > 20 and one in two for one, two in zip(asked, asked[1:]))  # a prompt with all before it
+        if len(set(asked)) < len(nodes) or len(nodes) < 2 or repeats:
+            yield from group
+            return
+        turns, (nodes, number) = [], in_time(nodes)
+        for node in nodes:
+            marks = {name: value for name, value in node.items() if name in MARKS}
+            turns += [
+                {"role": "user", "content": node.get(pair[0])},
+                {"role": "assistant", "content": node.get(pair[1]), **marks},
+            ]
+        hidden = {*pair, number, *MARKS, *CONVERSATION_ID}
+        yield place, {**{name: value for name, value in first.items() if name not in hidden}, "messages": turns}
+        return
+    yield place, messages_joined(nodes)
+
+
+def in_time(nodes: list[dict]) -> tuple[list[dict], str | None]:
+    """(messages in the order of their numbers, or turned round where the newest stands first; the name of the number)."""
+    number = next((name for name in TURN_NUMBER if all(str(node.get(name)).isdigit() for node in nodes)), None)
+    turns = sorted(nodes, key=lambda node: int(node[number])) if number else nodes
+    times = next((list(map(str, values)) for name in TIMES if all(values := [node.get(name) for node in nodes])), [])
+    newest_first = not number and len(set(times)) > 1 and times == sorted(times, reverse=True)
+    return (nodes[::-1] if newest_first else turns), number
+
+
+def messages_joined(nodes: list[dict]) -> Any:
     parent = next((name for name in PARENT_ID if name in nodes[0]), None)
     if parent is None:
-        number = next((name for name in TURN_NUMBER if all(str(node.get(name)).isdigit() for node in nodes)), None)
-        turns = sorted(nodes, key=lambda node: int(node[number])) if number else nodes
-        times = next(
-            (list(map(str, values)) for name in TIMES if all(values := [node.get(name) for node in nodes])), []
-        )
-        if not number and len(set(times)) > 1 and times == sorted(times, reverse=True):  # the newest first
-            turns = nodes[::-1]
+        turns, number = in_time(nodes)
         hidden = {number, *CONVERSATION_ID, *MESSAGE_ID}
         return {"messages": [{key: value for key, value in turn.items() if key not in hidden} for turn in turns]}
     path, above = [], None
@@ -3030,9 +3407,12 @@ def joined(nodes: list[dict]) -> Any:
 def unnested(row: Any, depth: int = 0) -> Iterator[Any]:
     """The rows inside a row: its instances, or the questions below a paragraph, each with what they share."""
     name = first_of(row, NESTED) if isinstance(row, dict) and len(row) < 100 else None
-    asked, said = (row.get("patterns"), row.get("responses")) if isinstance(row, dict) else (None, None)
-    if isinstance(asked, list) and isinstance(said, list) and said:  # the intents of a chatbot of rules
-        rest = {key: value for key, value in row.items() if key not in ("patterns", "responses")}
+    said = row.get("responses") if isinstance(row, dict) else None
+    asked = row.get(first_of(row, ("patterns", "examples", "text")) or "") if said else None
+    if (
+        isinstance(asked, list) and isinstance(said, list) and first_of(row, ("patterns", "intent", "tag"))
+    ):  # a chatbot of rules
+        rest = {key: value for key, value in row.items() if value is not asked and value is not said}
         yield from ({**rest, "question": text, "answer": said[n % len(said)]} for n, text in enumerate(asked))
         return
     if (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import json
 import os
@@ -254,6 +255,38 @@ READ = {
     "a rendered conversation": ({"conversation": f"Customer: {U}\nAgent: {A}\nCustomer: {V}\nAgent: {B}"}, LONG),
     "a tree": ({"message_tree_id": "x", "prompt": TREE}, LONG),
     "two systems": ({"messages": turns([("system", "Be brief."), ("developer", "Be kind."), *SHORT])}, [("system", "Be brief.\n\nBe kind."), *SHORT]),
+    "one other text beside what is asked": ({"id": "x7", "prompt": U, "story": A, "lang": "en"}, SHORT),
+    "one other text beside what is answered": ({"the_topic": U, "final_answer": A, "url": "https://x.y/{}"}, SHORT),
+    "a Chinese table": ({"问题": U, "答案": A}, SHORT),
+    "a Czech table": ({"Otázka": U, "Odpověď": A}, SHORT),
+    "a question as an object": ({"question": {"text": U, "tokens": ["x"]}, "answers": [{"text": A, "tokens": ["y"]}]}, SHORT),
+    "other wordings of a question": ({"questions": [U, "Please: " + U], "answer": A}, SHORT),
+    "a list of earlier turns that ends in a question": ({"context": [U, A, V], "response": B}, LONG),
+    "a list of earlier turns that begins with an answer": ({"context": ["Hello.", U, A, V], "response": B}, LONG),
+    "history of texts": ({"prompt": V, "response": B, "history": [U, A]}, LONG),
+    "history of texts that begins with an answer": ({"prompt": V, "response": B, "history": ["Hi.", U, A]}, LONG),
+    "rendered history": ({"prompt": V, "response": B, "history": f"User: {U}\nBot: {A}"}, LONG),
+    "answers in a list, with scores": ({"prompt": U, "responses": ["No.", A], "scores": [0.5, 1]}, SHORT),
+    "answers in a list, with ranks": ({"prompt": U, "responses": ["No.", A], "rank": [2, 1]}, SHORT),
+    "answers in cells, with scores": ({"prompt": U, "responses": str(["No.", A]), "scores": "[0.5, 1]"}, SHORT),
+    "answers with ratings": ({"instruction": U, "completions": [{"response": "No.", "overall_score": 1}, {"response": A, "overall_score": 5}]}, SHORT),
+    "two answers and the better one's name": ({"prompt": U, "response_a": "No.", "response_b": A, "winner": "model_b"}, SHORT),
+    "two answers and the better one's number": ({"prompt": U, "response_0": "No.", "response_1": A, "better_response_id": 1, "safer_response_id": 0}, SHORT),
+    "two answers and a score each": ({"question": {"full_text": U}, "answer_0": "No.", "answer_1": A, "score_0": -1, "score_1": 1.0}, SHORT),
+    "two answers and a mark each": ({"prompt": U, "response_a": A, "response_b": "No.", "winner_model_a": "1", "winner_model_b": "0", "winner_tie": "0"}, SHORT),
+    "two conversations and the better one": ({"conversation_a": turns(LONG), "conversation_b": turns([SHORT[0], ("assistant", "No.")]), "winner": "model_a"}, LONG),
+    "two posts of which the first is better": ({"question": U, "response_j": A, "response_k": "No."}, SHORT),
+    "upvoted": ({"title_body": U, "upvoted_answer": A, "downvoted_answer": "No."}, SHORT),
+    "turns in cells": ({"prompt": json.dumps([U, V]), "response_a": json.dumps([A, B]), "response_b": json.dumps(["No.", "No."]), "winner": "a"}, LONG),
+    "a column a turn": ({"turn1_user": U, "turn1_bot": A, "turn2_user": V, "turn2_bot": B}, LONG),
+    "a column a turn, numbers behind": ({"id": "x", "question_1": U, "answer_1": A, "question_2": V, "answer_2": B}, LONG),
+    "paths as columns": ({f"conversations.{n}.{key}": value for n, (who, what) in enumerate(LONG) for key, value in (("from", who), ("value", what))}, LONG),
+    "paths to messages and choices": ({"inputs.messages": turns(SHORT[:1]), "output.choices": [{"message": {"role": "assistant", "content": A}}]}, SHORT),
+    "turns that do not say whose they are": ({"log": [{"text": U, "turn_id": 0}, {"text": A, "turn_id": 1}], "goal": {"x": 1}}, SHORT),
+    "texts of a log": ({"conv": [U, A, V, B]}, LONG),
+    "alternatives of an intent": ({"intent": "x", "text": [U], "responses": [A]}, SHORT),
+    "a question and its answer a row": ([{"session_id": "s{}", "turn": 1 + n, "question": q, "answer": a} for n, (q, a) in enumerate(((U, A), (V, B)))], LONG),
+    "a question with all before it": ([{"session_id": "s{}", "prompt": U, "response": A}], SHORT),
     "a message a row": (numbered(LONG, ("conversation_id", "turn", "role", "content")), LONG),
     "a message a row, not in order": (numbered(LONG, ("dialog_id", "turn_id", "speaker", "text"))[::-1], LONG),
     "a message a row, by people": (numbered([("ann", U), ("bob", A)], ("dialogueID", "turn_id", "from", "text")), SHORT),
@@ -315,6 +348,19 @@ RENDERED = {
     "headings": "## User\nQ1\n\n## Assistant\nA1\n\n## User\nQ2\n\n## Assistant\nA2",
     "Spanish": "Usuario: Q1\nAsistente: A1\nUsuario: Q2\nAsistente: A2",
     "Chinese": "问：Q1\n答：A1\n问：Q2\n答：A2",
+    "numbered": "Question 1: Q1\nAnswer 1: A1\nQuestion 2: Q2\nAnswer 2: A2",
+    "numbered in front": "1. Question: Q1\nAnswer: A1\n2. Question: Q2\nAnswer: A2",
+    "Q. and A.": "Q1. Q1\nA1. A1\nQ2. Q2\nA2. A2".replace("Q1. ", "Q. ")
+    .replace("A1. ", "A. ")
+    .replace("Q2. ", "Q. ")
+    .replace("A2. ", "A. "),
+    "with the time": "[10:00] User: Q1\n[10:01] Bot: A1\n[10:02] User: Q2\n[10:04] Bot: A2",
+    "with the date": "12/03/2024, 10:00 PM - User: Q1\n12/03/2024, 10:01 PM - Bot: A1\n12/03/2024, 10:02 PM - User: Q2\n13/03/2024, 9:01 AM - Bot: A2",
+    "copied from a page": "You said:\nQ1\nChatGPT said:\nA1\nYou said:\nQ2\nChatGPT said:\nA2",
+    "Kobold": "{{[INPUT]}}Q1{{[OUTPUT]}}A1{{[INPUT]}}Q2{{[OUTPUT]}}A2",
+    "an operator": "Caller: Q1\nOperator: A1\nCaller: Q2\nOperator: A2",
+    "a greeting first": "Agent: Hello!\nCustomer: Q1\nAgent: A1\nCustomer: Q2\nAgent: A2",
+    "Vietnamese": "### Câu hỏi: Q1\n### Trả lời: A1\n### Câu hỏi: Q2\n### Trả lời: A2",
     "messages as JSON": json.dumps(turns([("user", "Q1"), ("assistant", "A1"), ("user", "Q2"), ("assistant", "A2")])),
 }
 FILL = {"Q1": U, "A1": A, "Q2": V, "A2": B}
@@ -343,6 +389,24 @@ def test_rendered_chats_become_conversations(tmp_path, name):
         manifest = prep(tmp_path, rows)
         assert sorted(said(row) for row in rows_of(tmp_path)) == expected
         assert "taken apart" in manifest["card"] or name == "messages as JSON"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "User: Q1\nEagle: A1\nUser: Q2\nEagle: A2",
+        "### User: Q1\n### Eagle: A1\n### User: Q2\n### Eagle: A2",
+        "<|im_start|>Bob\nQ1<|im_end|>\n<|im_start|>Alice\nA1<|im_end|>\n<|im_start|>Bob\nQ2<|im_end|>\n<|im_start|>Alice\nA2<|im_end|>",
+        "ユーザー: Q1\nシステム: A1\nユーザー: Q2\nシステム: A2",
+    ],
+)  # fmt: skip
+def test_who_answers_may_have_a_name_of_his_own(tmp_path, text):
+    rows = [functools.reduce(lambda text, short: text.replace(short, FILL[short].replace("{}", str(n))), FILL, text) for n in range(4)]  # fmt: skip
+    card = prep(tmp_path, [{"text": row} for row in rows])["card"]
+    assert sorted(said(row) for row in rows_of(tmp_path)) == sorted(
+        [tuple(turn) for turn in filled(LONG, n)] for n in range(4)
+    )
+    assert "taken apart" in card
 
 
 @pytest.mark.parametrize(
@@ -591,7 +655,7 @@ REFUSED = {
     "a chat of people": ([{"user": f"U{n % 2}", "text": f"Line {n}."} for n in range(8)], "one message a row"),
     "replies": ([{"text": "Where?", "in_reply_to": ""}, {"text": "There.", "in_reply_to": 1}], "one message a row"),
     "two candidates": (
-        [{"conversation_a": turns(SHORT), "conversation_b": turns(SHORT), "winner": "b"}],
+        [{"conversation_a": turns(SHORT), "conversation_b": turns(SHORT), "judge": "b"}],
         "unknown columns",
     ),
     "a table without names": (
@@ -726,6 +790,53 @@ def test_messages_of_conversation_number_0(keys, tmp_path):
     ]
     prep(tmp_path, [{keys[name]: value for name, value in row.items()} for row in rows])
     assert sorted(len(row["messages"]) for row in rows_of(tmp_path)) == [2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda n: "Who is it in all of the threads?",  # one question, several answers
+        lambda n: "".join(f"And what is behind box {k}? " for k in range(n + 1)),  # each with all before it
+    ],
+)
+def test_rows_of_a_thread_that_are_no_conversation(asked, tmp_path):
+    rows = [{"thread_id": "t", "prompt": asked(n), "response": f"It is {n}."} for n in range(4)]
+    prep(tmp_path, rows, "--duplicates", "keep")
+    assert sorted(len(row["messages"]) for row in rows_of(tmp_path)) == [2] * 4
+
+
+def test_an_id_of_a_whole_file_is_no_conversation(tmp_path):
+    rows = [
+        {"session_id": 1, "question": f"What is {n}?", "answer": f"It is {n}."} for n in range(3 * prep_data.MOST_PAIRS)
+    ]
+    prep(tmp_path, rows)
+    assert [len(row["messages"]) for row in rows_of(tmp_path)] == [2] * len(rows)
+
+
+def test_a_row_without_a_best_answer_is_dropped(tmp_path):
+    rows = [
+        {"prompt": f"Why {n}?", "response_a": f"A{n}.", "response_b": "B.", "winner": "tie" if n else "model_a"}
+        for n in range(3)
+    ]
+    rows += [
+        {"prompt": f"Who is {n}?", "response_a": f"A{n}.", "response_b": "B.", "winner": "model_b"} for n in range(3)
+    ]
+    assert prep(tmp_path, rows)["dropped"] == {"no answer is said to be the best one": 2}
+
+
+def test_what_wraps_the_rows_is_used_or_named(tmp_path):
+    rows = [{"question": f"What is {n}?", "answer": f"It is {n}."} for n in range(4)]
+    (tmp_path / "x.json").write_text(
+        json.dumps({"system_prompt": "Rhyme.", "definition": "Ask and answer.", "data": rows})
+    )
+    command = ["--dataset", tmp_path / "x.json", "--out_dir", tmp_path / "out", "--train_tokenizer", 260]
+    prep_data.main([str(argument) for argument in command])
+    assert {row["system"] for row in rows_of(tmp_path)} == {"Rhyme."}
+    assert "not used: definition" in json.loads((tmp_path / "out/manifest.json").read_text())["card"]
+    rows = [{"input": row["question"], "output": row["answer"]} for row in rows]
+    (tmp_path / "x.json").write_text(json.dumps({"instruction": "Find it.", "examples": rows}))
+    prep_data.main([str(argument) for argument in [*command, "--overwrite"]])
+    assert {row["messages"][0]["content"][:12] for row in rows_of(tmp_path)} == {"Find it.\n\nWh"}
 
 
 def test_the_newest_message_first(tmp_path):
