@@ -375,6 +375,8 @@ def in_order(turns: list[dict], mended: dict[str, int]) -> tuple[str | None, lis
             continue
         try:
             content = turn["content"]
+            if isinstance(content, str) and content[:2] == "[{" and "type" in content[2:10]:  # parts, printed
+                content = from_json(content) or content
             content = check_text(content if isinstance(content, str) else text_of(content))
             if role == "unknown":
                 raise Drop("unknown role")
@@ -487,11 +489,13 @@ def clean(source: Source, part: str, seen: Seen, tally: Tally, args: argparse.Na
                 if number == 0 and (
                     str(reason) != "unknown columns" or not any(finder.reads(row) for _, row in head[1:20])
                 ):
+                    if part == "val" and not args.val_dataset:  # a test set may keep its answers to itself
+                        break
                     refuse(place, row, str(reason), args.formats, finder)
             else:
                 source.rows[f"{part} clean"] += 1
                 yield keys, line
-    if not source.rows[f"{part} read"]:
+    if not source.rows[f"{part} read"] and (part == "train" or args.val_dataset):
         fail(f"{quoted(source.name)}: holds no rows; check the file")
 
 
@@ -983,15 +987,23 @@ def rows_of(plan: Plan, seen: Seen, tally: Tally) -> Any:
     """(part, keys, row as JSON): read, cleaned and mixed, one at a time, with a bar that counts them. The part is ""
     where validation is still to be drawn, which happens when it is known which rows survive."""
     args, sources = plan.args, plan.sources
-    with_val = [source for source in plan.val_sources if "val" in source.parts]
+    held_out: list[tuple[Source, Iterator]] = []  # validation comes first: what is in it must not be trained on
+    for source in plan.val_sources:
+        if "val" in source.parts:
+            rows = clean(source, "val", seen, tally, args)
+            first = next(rows, None)
+            if first or source.rows["val clean"] or args.val_dataset:
+                held_out.append((source, itertools.chain([first] if first else [], rows)))
+            else:
+                source.notes["its validation rows hold no answers, and a part of the others is held out instead"] = None
+    with_val = [source for source, _ in held_out]
     train = mix(sources, [clean(source, "train", seen, tally, args) for source in sources])
     n_done = sum(source.rows["train clean"] for source in sources)  # by a run that was cut off
     train = itertools.islice(train, args.max_rows and max(0, args.max_rows - n_done))
-    if with_val:  # validation comes first: what is in it must not be trained on
-        held_out = [clean(source, "val", seen, tally, args) for source in with_val]
-        if args.streaming:
-            held_out = [hold_out(*each, VAL_ROOM // len(with_val)) for each in zip(with_val, held_out)]
-        rows = (("val", *row) for row in itertools.chain(*held_out))
+    if with_val:
+        room = VAL_ROOM // len(with_val)
+        each = [hold_out(*one, room) if args.streaming else one[1] for one in held_out]
+        rows = (("val", *row) for row in itertools.chain(*each))
         rows = itertools.chain(rows, (("train", *row) for row in train))
     else:
         rows = (("", *row) for row in train)
@@ -2109,6 +2121,7 @@ BEST = re.compile(
     r"(?:winner|preferences?|preferred|human_preference|(?:better|best|chosen|preferred)(?:_(?:response|answer|output|completion))?(?:_(?:id|idx|index))?)",
     re.I,
 )
+ENVELOPE = {"messages", "choices", "conversations", "contents", "candidates"}
 LISTS = {"answers", "solutions", "completions", "responses", "outputs", "candidates", "generations", "choices", "options", "scores", "ratings", "ranks"}  # fmt: skip
 # Questions with several answers to choose from: the columns of these, alone or together, and of which one is right.
 OPTIONS, OPTION = (
@@ -2403,6 +2416,11 @@ def listed(text: str) -> Any:
     return from_json(re.sub(r"(?<=[\"'])\s+(?=[\"'])", ", ", text) if is_numpy else text)
 
 
+def is_envelope(value: Any) -> bool:
+    """Whether an object is what a chat service was sent or has sent back."""
+    return isinstance(value, dict) and (not ENVELOPE.isdisjoint(value) or {"role", "content"} <= value.keys())
+
+
 def better(value: str, keys: list[str], told: set[str]) -> str | None:
     """Which of the candidates a column names: by its letter or number, alone or behind a word, or counted from zero or one."""
     value = re.split(r"[\W_]+", value)[-1]
@@ -2496,6 +2514,18 @@ def are_sentences(value: Any) -> bool:
     value = said_by_nobody(value) or value
     texts = isinstance(value, list) and len(value) > 1 and all(isinstance(text, str) for text in value)
     return texts and sum(text.count(" ") for text in value) >= len(value)
+
+
+def say_who_speaks(pairs: list) -> bool:
+    """Whether the first of each two is a role, or a short name among roles of both sides."""
+    names = [
+        pair[0] for pair in pairs if isinstance(pair, (list, tuple)) and len(pair) == 2 and isinstance(pair[0], str)
+    ]
+    roles = {role_of(name) for name in names}
+    known = ("unknown" not in roles and {*names} != {"a"}) or (
+        roles >= {"user", "assistant"} and max(map(len, names)) < 20
+    )
+    return len(names) == len(pairs) > 0 and known
 
 
 def is_role(name: Any) -> bool:
@@ -2725,7 +2755,7 @@ class Finder:
         spoken = [
             name for name in found if all(isinstance(value, list) for value in values[name]) and ASKED.search(name)
         ]
-        found = [name for name in found if spoken or name.lower() in LISTS]
+        found = [name for name in found if spoken or name.lower() in LISTS or all(map(is_envelope, values[name]))]
         if not found:
             return None
 
@@ -2986,7 +3016,8 @@ class Finder:
         if said_by_nobody(value):
             return False
         try:
-            turns = self.turns_from(value) if isinstance(value, dict) or (value and isinstance(value[0], dict)) else []
+            is_told = isinstance(value, dict) or (value and (isinstance(value[0], dict) or say_who_speaks(value)))
+            turns = self.turns_from(value) if is_told else []
         except (Drop, TypeError, KeyError):
             return False
         return {"user", "assistant"} <= {role_of(turn["role"]) for turn in turns}
@@ -3231,7 +3262,7 @@ class Finder:
         if value and isinstance(value[0], list) and value[0] and isinstance(value[0][0], tuple):  # maps of Arrow
             value = [dict(turn) for turn in value]
         if value and all(isinstance(turn, (list, tuple)) and len(turn) == 2 for turn in value):
-            if all(role_of(role) in SPEAKERS for role, _ in value):
+            if say_who_speaks(value):
                 return [{"role": role, "content": content} for role, content in value]
             return self.spoken_in_turn([content for pair in value for content in pair])
         if texts := said_by_nobody(value[:2]) and said_by_nobody(value):

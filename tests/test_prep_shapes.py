@@ -278,6 +278,10 @@ READ = {
     "two posts of which the first is better": ({"question": U, "response_j": A, "response_k": "No."}, SHORT),
     "upvoted": ({"title_body": U, "upvoted_answer": A, "downvoted_answer": "No."}, SHORT),
     "turns in cells": ({"prompt": json.dumps([U, V]), "response_a": json.dumps([A, B]), "response_b": json.dumps(["No.", "No."]), "winner": "a"}, LONG),
+    "text parts as JSON": ({"messages": turns([(who, json.dumps([{"type": "text", "text": what}])) for who, what in SHORT])}, SHORT),
+    "a request and its response as JSON": ({"request": json.dumps({"messages": turns(SHORT[:1])}), "response": json.dumps({"choices": [{"message": {"content": A}}]})}, SHORT),
+    "a request and its response as Python prints them": ({"input": str({"messages": turns(SHORT[:1])}), "output": str({"choices": [{"message": {"content": A}}]})}, SHORT),
+    "pairs of role and text, one of nobody": ({"original": [*SHORT, ("user", V), ("assistant", B), ("action", "Done.")]}, LONG),
     "a column a turn": ({"turn1_user": U, "turn1_bot": A, "turn2_user": V, "turn2_bot": B}, LONG),
     "a column a turn, numbers behind": ({"id": "x", "question_1": U, "answer_1": A, "question_2": V, "answer_2": B}, LONG),
     "paths as columns": ({f"conversations.{n}.{key}": value for n, (who, what) in enumerate(LONG) for key, value in (("from", who), ("value", what))}, LONG),
@@ -822,6 +826,18 @@ def test_a_row_without_a_best_answer_is_dropped(tmp_path):
         {"prompt": f"Who is {n}?", "response_a": f"A{n}.", "response_b": "B.", "winner": "model_b"} for n in range(3)
     ]
     assert prep(tmp_path, rows)["dropped"] == {"no answer is said to be the best one": 2}
+
+
+@pytest.mark.parametrize("row", [{"question": "And {}?"}, {"question": "And {}?", "answer": ""}, {"text": None}])
+def test_a_validation_split_without_answers_is_none(row, tmp_path):
+    (tmp_path / "set").mkdir()
+    for name, rows in (("train", [PAIR]), ("test", [row])):
+        write_jsonl(tmp_path / f"set/{name}.jsonl", [filled(rows[0], n) for n in range(9)])
+    command = ["--dataset", tmp_path / "set", "--out_dir", tmp_path / "out", "--train_tokenizer", 260]
+    prep_data.main([str(argument) for argument in command])
+    assert len(rows_of(tmp_path)) == 9
+    assert rows_of(tmp_path, "val")
+    assert "its validation rows hold no answers" in json.loads((tmp_path / "out/manifest.json").read_text())["card"]
 
 
 def test_what_wraps_the_rows_is_used_or_named(tmp_path):
