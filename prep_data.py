@@ -2733,8 +2733,14 @@ class Finder:
                 for name, value in row.items()
                 if name not in (asked, *columns) and name.lower() not in RIGHT_ONE
             }
+            question = re.sub(
+                r"\n\s*(?:Answer|A) ?: *\Z", "", row[asked]
+            )  # where a prompt ends for a model that goes on
             listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
-            return {"question": f"{row[asked]}\n\n{listed}", "answer": text, **rest}
+            if all(len(option) == 1 for option in options.values()):  # the letters of what the question lists itself
+                written = re.search(rf"^\(?{re.escape(text)}[).:] ?(.+)$", question, re.M)
+                return {"question": question, "answer": written[1] if written else text, **rest}
+            return {"question": f"{question}\n\n{listed}", "answer": text, **rest}
 
         self.tally.found[
             "file of questions with answers to choose from: they are asked with them, and answered by the right one"

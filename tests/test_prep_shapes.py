@@ -778,6 +778,14 @@ def test_choices_belong_to_the_question_and_the_answer_is_a_text(make, tmp_path)
     assert sorted(found) == sorted(rows_like(lambda q, a, n: [f"{q}\n\nA. x\nB. {a}\nC. z", a]))
 
 
+def test_choices_that_the_question_lists_itself(tmp_path):
+    asked = "Where is box {}?\nChoices:\nA. on a shelf\nB. under table {}"
+    rows = [{"query": asked.replace("{}", str(n)) + "\nAnswer:", "choices": ["A", "B"], "gold": 1} for n in range(6)]
+    prep(tmp_path, rows)
+    found = sorted([turn["content"] for turn in row["messages"]] for row in rows_of(tmp_path))
+    assert found == [[asked.replace("{}", str(n)), f"under table {n}"] for n in range(6)]
+
+
 @pytest.mark.parametrize(
     "keys",
     [
