@@ -2869,13 +2869,13 @@ class Finder:
         """Where no format fits, but one would if what stands in objects inside of a row stood in the row."""
 
         def reshape(row: Any) -> Any:
-            pairs = row.items() if isinstance(row, dict) else ()
-            flat = [
-                item
-                for name, value in pairs
-                for item in (value.items() if isinstance(value, dict) else [(name, value)])
-            ]
-            return dict(flat) if flat else row
+            if not isinstance(row, dict):
+                return row
+            flat = {name: value for name, value in row.items() if not isinstance(value, dict)}
+            for name, value in row.items():
+                for inner, item in value.items() if isinstance(value, dict) else ():
+                    flat[f"{name} {inner}" if inner in flat else inner] = item  # both keep their place
+            return flat
 
         flat = [reshape(row) for row in rows if any(isinstance(value, dict) for value in row.values())]
         formats, self.layouts = dict(self.formats), {}

@@ -848,6 +848,20 @@ def test_a_validation_split_without_answers_is_none(row, tmp_path):
     assert "its validation rows hold no answers" in json.loads((tmp_path / "out/manifest.json").read_text())["card"]
 
 
+def test_what_an_object_holds_takes_nothing_elses_place(tmp_path):
+    rows = [
+        {
+            "source": "web",
+            "inputs": {"question": f"What is {n}?", "source": "book"},
+            "outputs": {"answer": f"It is {n}."},
+        }
+        for n in range(4)
+    ]
+    card = prep(tmp_path, rows)["card"]
+    assert " source (4 rows)" in card
+    assert "inputs source (4 rows)" in card
+
+
 def test_what_wraps_the_rows_is_used_or_named(tmp_path):
     rows = [{"question": f"What is {n}?", "answer": f"It is {n}."} for n in range(4)]
     (tmp_path / "x.json").write_text(
