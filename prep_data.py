@@ -1805,6 +1805,16 @@ def unwrap(look: Look, value: dict) -> list[Any]:
         rest = [key for key in value if key not in used and key not in shared and holds(value[key])]
         look.note(f"rows under {some(used)}" + f"; not used: {some(rest)}" * bool(rest))
         return [{**shared, **row} if shared else row for key in used for row in by_name[key]]
+    if (
+        len(lists) == len(value)
+        and all(map(part_of, value))
+        and all(row and all(map(are_sentences, row)) for row in lists.values())
+    ):
+        used = [key for key in lists if part_of(key) != "val"] or [*lists]
+        look.note(
+            f"lists of texts under {some(used)}" + f"; not used: {some(lists.keys() - set(used))}" * (used != [*lists])
+        )
+        return [{"messages": row} for key in used for row in lists[key]]
     if lists and len(lists) == len(value) and len(set(map(len, lists.values()))) == 1:
         look.note("a table by columns")
         return [dict(zip(lists, row)) for row in zip(*lists.values())]
@@ -2060,6 +2070,7 @@ KEYS = {
     "sendertype": "role",
     "fromname": "from",
     "speakeridx": "speaker",
+    "agent": "speaker",
 }
 TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
 REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "qa_pairs")
@@ -2737,7 +2748,9 @@ class Finder:
                 r"\n\s*(?:Answer|A) ?: *\Z", "", row[asked]
             )  # where a prompt ends for a model that goes on
             listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
-            if all(len(option) == 1 for option in options.values()):  # the letters of what the question lists itself
+            if all(
+                letter == option for letter, option in options.items()
+            ):  # the letters of what the question lists itself
                 written = re.search(rf"^\(?{re.escape(text)}[).:] ?(.+)$", question, re.M)
                 return {"question": question, "answer": written[1] if written else text, **rest}
             return {"question": f"{question}\n\n{listed}", "answer": text, **rest}

@@ -282,6 +282,7 @@ READ = {
     "a request and its response as JSON": ({"request": json.dumps({"messages": turns(SHORT[:1])}), "response": json.dumps({"choices": [{"message": {"content": A}}]})}, SHORT),
     "a request and its response as Python prints them": ({"input": str({"messages": turns(SHORT[:1])}), "output": str({"choices": [{"message": {"content": A}}]})}, SHORT),
     "pairs of role and text, one of nobody": ({"original": [*SHORT, ("user", V), ("assistant", B), ("action", "Done.")]}, LONG),
+    "messages by agents": ({"content": [{"message": what, "agent": who} for who, what in zip(("agent_1", "agent_2") * 2, (U, A, V, B))], "config": "C"}, LONG),
     "a column a turn": ({"turn1_user": U, "turn1_bot": A, "turn2_user": V, "turn2_bot": B}, LONG),
     "a column a turn, numbers behind": ({"id": "x", "question_1": U, "answer_1": A, "question_2": V, "answer_2": B}, LONG),
     "paths as columns": ({f"conversations.{n}.{key}": value for n, (who, what) in enumerate(LONG) for key, value in (("from", who), ("value", what))}, LONG),
