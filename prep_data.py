@@ -2400,81 +2400,6 @@ def holds(value: Any) -> bool:
     return value not in (None, "", False, "[]", "{}", "null") and value != [] and value != {} and value == value
 
 
-def options_of(row: dict, columns: list[str]) -> dict[str, str]:
-    """{letter: text} of the answers to choose from, in a column of them, or in a column each."""
-    value = row.get(columns[0]) if len(columns) == 1 else [row.get(name) for name in columns]
-    letters: Any = "ABCDEFGHIJ"
-    if isinstance(value, dict) and isinstance(value.get("text"), list):
-        value, letters = value["text"], value.get("label") or letters
-    elif isinstance(value, dict):
-        value, letters = list(value.values()), list(value)
-    elif isinstance(value, list) and value and isinstance(value[0], dict):
-        items = [item if isinstance(item, dict) else {} for item in value]
-        value, letters = [item.get("text") for item in items], [item.get("label") or item.get("key") for item in items]
-    if (
-        not isinstance(value, list)
-        or not isinstance(letters, (str, list))
-        or not 1 < len(value) <= len(letters)
-        or not all(isinstance(text, (str, int, float)) for text in value)
-    ):
-        return {}
-    return {str(letter): re.sub(r"^\(?[A-J][).:] ?", "", str(text)) for letter, text in zip(letters, value)}
-
-
-def listed(text: str) -> Any:
-    """What a cell holds that is a list as JSON, Python or NumPy write it; NumPy puts no comma between its texts."""
-    is_numpy = text[:2] in ("['", '["') and not re.search(r"[\"']\s*,", text)
-    return from_json(re.sub(r"(?<=[\"'])\s+(?=[\"'])", ", ", text) if is_numpy else text)
-
-
-def is_envelope(value: Any) -> bool:
-    """Whether an object is what a chat service was sent or has sent back."""
-    return isinstance(value, dict) and (not ENVELOPE.isdisjoint(value) or {"role", "content"} <= value.keys())
-
-
-def better(value: str, keys: list[str], told: set[str]) -> str | None:
-    """Which of the candidates a column names: by its letter or number, alone or behind a word, or counted from zero or one."""
-    value = re.split(r"[\W_]+", value)[-1]
-    if value in keys:
-        return value
-    first = 0 if "0" in told else 1
-    if value.isdecimal() and 0 <= int(value) - first < len(keys) and (keys[0].isdecimal() or "2" in told):
-        return keys[int(value) - first]
-    return None
-
-
-def unflattened(row: Any) -> Any:
-    """A row whose columns' names are paths, with the objects and lists that these lead into."""
-    if not isinstance(row, dict):
-        return row
-    result: dict = {}
-    for path, value in row.items():
-        place, names = result, re.split(r"[./]", path)
-        for name in names[:-1]:
-            place = place.setdefault(name, {}) if isinstance(place, dict) else {}
-        if isinstance(place, dict) and (holds(value) or len(names) == 1):
-            place[names[-1]] = value
-    return as_lists(result)
-
-
-def as_lists(value: Any) -> Any:
-    """Objects whose keys are all numbers as lists."""
-    if not isinstance(value, dict):
-        return value
-    items = [(name, as_lists(item)) for name, item in value.items()]
-    if items and all(name.isdecimal() for name, _ in items):
-        return [item for _, item in sorted(items, key=lambda item: int(item[0]))]
-    return dict(items)
-
-
-def right_option(value: Any, options: dict[str, str], first: int) -> str | None:
-    """The text of the right answer, given by its letter, its number (the first one's is `first`) or as it is."""
-    text = str(value).strip()
-    if text.isdecimal() and text not in options and 0 <= int(text) - first < len(options):
-        return list(options.values())[int(text) - first]
-    return options.get(text, options.get(text.strip("(). ").upper(), text if text in options.values() else None))
-
-
 def are_varied(values: list) -> bool:
     """Whether the values of a column are texts that differ from row to row, and no numbers, dates, ids or classes."""
     values = [value[0] if isinstance(value, list) and value else value for value in values]
@@ -2665,14 +2590,14 @@ class Finder:
         senders = [{str(row[name]) for row in rows} for name in columns if all(holds(row.get(name)) for row in rows)]
         self.is_log = any(2 <= len(people) <= len(rows) // 2 for people in senders)  # few, again and again
         self.is_log |= any(given(row, REPLIED) for row in rows)
-        self.reshapers: list[Callable[[Any], Any]] = []  # what becomes of rows before they are read
+        self.reshapers: list[Reshape] = []  # what becomes of rows before they are read
         is_open = not (args.format or args.columns)
-        for find in (self.find_lists, self.find_candidates, self.find_choices, self.find_turns) if is_open else ():
-            rows = self.reshape_by(find(rows), rows)
+        for find in (find_lists, find_candidates, find_choices, find_turns) if is_open else ():
+            rows = self.reshape_by(find(rows, tally), rows)
         self.find_columns(rows)
-        for find in (self.find_dotted, self.find_nested) if is_open else ():
+        for find in (find_dotted, self.find_nested) if is_open else ():
             if not any(map(self.knows, rows)):
-                rows = self.reshape_by(find(rows), rows)
+                rows = self.reshape_by(find(rows, tally), rows)
         if args.format != "text":
             self.find_template(rows[:100])
 
@@ -2681,8 +2606,8 @@ class Finder:
             row = reshape(row)
         return row
 
-    def reshape_by(self, reshape: Callable[[Any], Any] | None, rows: list[dict]) -> list[dict]:
-        """The rows, reshaped from here on if one of the `find_` methods has found how."""
+    def reshape_by(self, reshape: Reshape | None, rows: list[dict]) -> list[dict]:
+        """The rows, reshaped from here on if one of the functions of section 11 has found how."""
         if not reshape:
             return rows
         self.reshapers.append(reshape)
@@ -2708,177 +2633,7 @@ class Finder:
         finally:
             self.tally = tally
 
-    def find_choices(self, rows: list[dict]) -> Callable[[Any], Any] | None:
-        """Whether rows ask to choose from several answers: then those belong to the question, and the answer is the right
-        one's text, not its letter or number."""
-        names = {name.lower(): name for row in rows[:1] for name in row}
-        asked = next(
-            (
-                names[name]
-                for name in ("question", "question_stem", "stem", "query", "problem", "sentence", "ctx", "q")
-                if name in names
-            ),
-            None,
-        )
-        columns = [names[name] for name in OPTIONS if name in names][:1]
-        columns = columns or [name for name in names.values() if OPTION.fullmatch(name) and name != asked]
-        if not asked or not columns or any(name in names for name in ("messages", "conversations")):
-            return None
-        for key in (names[name] for name in RIGHT_ONE if name in names and names[name] not in columns):
-            found = [options_of(row, columns) for row in rows]
-            numbers = [int(str(row[key])) for row in rows if str(row.get(key)).isdecimal()]
-            first = int(bool(numbers) and 0 not in numbers and max(numbers) >= max(map(len, found)))
-            right = [right_option(row.get(key), options, first) for row, options in zip(rows, found)]
-            if 2 * sum(text is not None for text in right) > len(rows):
-                break
-        else:
-            return None
-
-        def reshape(row: Any) -> Any:
-            options = options_of(row, columns) if isinstance(row, dict) else {}
-            text = right_option(row[key], options, first) if options and key in row else None
-            if text is None or not isinstance(row.get(asked), str):
-                return row
-            rest = {
-                name: value
-                for name, value in row.items()
-                if name not in (asked, *columns) and name.lower() not in RIGHT_ONE
-            }
-            question = re.sub(
-                r"\n\s*(?:Answer|A) ?: *\Z", "", row[asked]
-            )  # where a prompt ends for a model that goes on
-            listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
-            if all(
-                letter == option for letter, option in options.items()
-            ):  # the letters of what the question lists itself
-                written = re.search(rf"^\(?{re.escape(text)}[).:] ?(.+)$", question, re.M)
-                return {"question": question, "answer": written[1] if written else text, **rest}
-            return {"question": f"{question}\n\n{listed}", "answer": text, **rest}
-
-        self.tally.found[
-            "file of questions with answers to choose from: they are asked with them, and answered by the right one"
-        ] += 1
-        return reshape
-
-    def find_lists(self, rows: list[dict]) -> Callable[[Any], Any] | None:
-        """Columns that hold lists as a table of cells has them, as JSON or as Python or NumPy print them: those that by their
-        names hold several values, or all of a row's, one for each turn."""
-        names = dict.fromkeys(name for row in rows[:20] for name in row)
-        values = {name: [row[name] for row in rows[:20] if holds(row.get(name))] for name in names}
-        values = {
-            name: [listed(text) for text in texts]
-            for name, texts in values.items()
-            if texts and all(isinstance(text, str) and text[:1] in "[{" for text in texts)
-        }
-        found = [name for name in values if all(map(is_container, values[name]))]
-        spoken = [
-            name for name in found if all(isinstance(value, list) for value in values[name]) and ASKED.search(name)
-        ]
-        found = [name for name in found if spoken or name.lower() in LISTS or all(map(is_envelope, values[name]))]
-        if not found:
-            return None
-
-        def reshape(row: Any) -> Any:
-            if not isinstance(row, dict):
-                return row
-            return {
-                name: listed(value) if name in found and isinstance(value, str) else value
-                for name, value in row.items()
-            }
-
-        return reshape
-
-    def find_candidates(self, rows: list[dict]) -> Callable[[Any], Any] | None:
-        """Rows with several answers, in a list or in a column each, and what tells which is the best: a number for each, or
-        the best one's name or number. The best is the answer; a row in which two are the best is a Drop."""
-        names = list(dict.fromkeys(name for row in rows[:20] for name in row))
-        groups: dict[str, dict[str, str]] = defaultdict(dict)
-        for name in names:
-            if match := CANDIDATES.fullmatch(name):
-                groups[match[1].lower()][match[2].lower()] = name
-        groups = {stem: group for stem, group in groups.items() if len(group) > 1}
-        numbers = {stem: group for stem, group in groups.items() if MERIT.search(stem)}
-        answers = {
-            stem: group
-            for stem, group in groups.items()
-            if stem not in numbers
-            and ANSWERS.search(stem)
-            and all(isinstance(row.get(name), (str, list, dict)) for name in group.values() for row in rows[:20])
-        }
-        is_list = {name: all(isinstance(row.get(name), list) for row in rows[:20]) for name in names}
-        lists = [name for name in names if is_list[name] and ANSWERS.search(name) and name.lower() not in OPTIONS]
-        scores = [name for name in names if is_list[name] and MERIT.search(name)]
-        best = next((name for name in names if BEST.fullmatch(name)), None)
-        if len(answers) == 1:
-            (columns,) = answers.values()
-            merits = next((group for group in numbers.values() if group.keys() >= columns.keys()), None)
-            if not merits and not best and columns.keys() != {"j", "k"}:
-                return None
-        elif not answers and len(lists) == len(scores) == 1:
-            columns, merits = {}, {}
-        else:
-            return None
-        merit = scores[0] if not columns else next(iter(merits.values())) if merits else ""
-        sign = -1 if "rank" in merit.lower() else 1
-        told = {str(row.get(best)).lower() for row in rows}
-
-        def pick(row: dict) -> Any:
-            """The best answer of a row; None where nothing tells."""
-            if not columns:
-                given = list(zip(row[lists[0]], row[scores[0]]))
-            elif merits:
-                given = [(row[column], row[merits[key]]) for key, column in columns.items()]
-            else:
-                key = better(str(row.get(best)).lower(), sorted(columns), told) if best else "j"
-                return row[columns[key]] if key else None
-            ranked = sorted(((sign * float(number), place) for place, (_, number) in enumerate(given)), reverse=True)
-            return given[ranked[0][1]][0] if len(ranked) > 1 and ranked[0][0] > ranked[1][0] else None
-
-        def reshape(row: Any) -> Any:
-            try:
-                answer = pick(row)
-            except (KeyError, TypeError, ValueError):
-                return row
-            if answer is None:
-                raise Drop("no answer is said to be the best one")
-            hidden = {lists[0], scores[0]} if not columns else {*columns.values(), *(merits or {}).values(), best}
-            return {**{name: value for name, value in row.items() if name not in hidden}, "chosen": answer}
-
-        picked = 0
-        for row in rows:
-            with contextlib.suppress(Drop):
-                picked += "chosen" in reshape(row)
-        return reshape if 3 * picked >= len(rows) > 0 else None
-
-    def find_turns(self, rows: list[dict]) -> Callable[[Any], Any] | None:
-        """Conversations with a column a turn, numbered: `user_1`, `bot_1`, `user_2`, `bot_2`."""
-        turns: dict[int, dict[str, str]] = defaultdict(dict)
-        for name in dict.fromkeys(name for row in rows[:20] for name in row):
-            numbers, words = re.findall(r"\d{1,9}", name), re.split(r"[\W\d_]+", name.lower())
-            roles = [ROLES[word] for word in words if ROLES.get(word) in ("user", "assistant") and word != "a"]
-            if len(numbers) == 1 and roles:
-                turns[int(numbers[0])][roles[-1]] = name
-        if len(turns) < 2 or not all(len(pair) == 2 for pair in turns.values()):
-            return None
-        order = [(role, turns[number][role]) for number in sorted(turns) for role in ("user", "assistant")]
-
-        def reshape(row: Any) -> Any:
-            if not isinstance(row, dict):
-                return row
-            said = [{"role": role, "content": row[name]} for role, name in order if holds(row.get(name))]
-            return {
-                "messages": said,
-                **{name: value for name, value in row.items() if name not in dict(map(reversed, order))},
-            }
-
-        self.tally.found["file of conversations with a column a turn"] += 1
-        return reshape
-
-    def find_dotted(self, rows: list[dict]) -> Callable[[Any], Any] | None:
-        """Columns whose names are paths into what a row held: `messages.0.role`, `inputs.messages`."""
-        return unflattened if any(re.fullmatch(r"\w+(?:[./]\w+)+", name) for row in rows[:20] for name in row) else None
-
-    def find_nested(self, rows: list[dict]) -> Callable[[Any], Any] | None:
+    def find_nested(self, rows: list[dict], tally: Tally) -> Reshape | None:
         """Where no format fits, but one would if what stands in objects inside of a row stood in the row."""
 
         def reshape(row: Any) -> Any:
@@ -3480,7 +3235,258 @@ def unnested(row: Any, depth: int = 0) -> Iterator[Any]:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 11 Tokenizers of others
+# 11 Rows that become other rows before they are read
+#
+# Each function looks at the first rows and gives back what makes every row one that section 10 knows, or None.
+
+Reshape = Callable[[Any], Any]
+
+
+def find_lists(rows: list[dict], tally: Tally) -> Reshape | None:
+    """Columns that hold lists as a table of cells has them, as JSON or as Python or NumPy print them: those that by their
+    names hold several values, or all of a row's, one for each turn."""
+    names = dict.fromkeys(name for row in rows[:20] for name in row)
+    values = {name: [row[name] for row in rows[:20] if holds(row.get(name))] for name in names}
+    values = {
+        name: [listed(text) for text in texts]
+        for name, texts in values.items()
+        if texts and all(isinstance(text, str) and text[:1] in "[{" for text in texts)
+    }
+    found = [name for name in values if all(map(is_container, values[name]))]
+    spoken = [name for name in found if all(isinstance(value, list) for value in values[name]) and ASKED.search(name)]
+    found = [name for name in found if spoken or name.lower() in LISTS or all(map(is_envelope, values[name]))]
+    if not found:
+        return None
+
+    def reshape(row: Any) -> Any:
+        if not isinstance(row, dict):
+            return row
+        return {
+            name: listed(value) if name in found and isinstance(value, str) else value for name, value in row.items()
+        }
+
+    return reshape
+
+
+def find_candidates(rows: list[dict], tally: Tally) -> Reshape | None:
+    """Rows with several answers, in a list or in a column each, and what tells which is the best: a number for each, or
+    the best one's name or number. The best is the answer; a row in which two are the best is a Drop."""
+    names = list(dict.fromkeys(name for row in rows[:20] for name in row))
+    groups: dict[str, dict[str, str]] = defaultdict(dict)
+    for name in names:
+        if match := CANDIDATES.fullmatch(name):
+            groups[match[1].lower()][match[2].lower()] = name
+    groups = {stem: group for stem, group in groups.items() if len(group) > 1}
+    numbers = {stem: group for stem, group in groups.items() if MERIT.search(stem)}
+    answers = {
+        stem: group
+        for stem, group in groups.items()
+        if stem not in numbers
+        and ANSWERS.search(stem)
+        and all(isinstance(row.get(name), (str, list, dict)) for name in group.values() for row in rows[:20])
+    }
+    is_list = {name: all(isinstance(row.get(name), list) for row in rows[:20]) for name in names}
+    lists = [name for name in names if is_list[name] and ANSWERS.search(name) and name.lower() not in OPTIONS]
+    scores = [name for name in names if is_list[name] and MERIT.search(name)]
+    best = next((name for name in names if BEST.fullmatch(name)), None)
+    if len(answers) == 1:
+        (columns,) = answers.values()
+        merits = next((group for group in numbers.values() if group.keys() >= columns.keys()), None)
+        if not merits and not best and columns.keys() != {"j", "k"}:
+            return None
+    elif not answers and len(lists) == len(scores) == 1:
+        columns, merits = {}, {}
+    else:
+        return None
+    merit = scores[0] if not columns else next(iter(merits.values())) if merits else ""
+    sign = -1 if "rank" in merit.lower() else 1
+    told = {str(row.get(best)).lower() for row in rows}
+
+    def pick(row: dict) -> Any:
+        """The best answer of a row; None where nothing tells."""
+        if not columns:
+            given = list(zip(row[lists[0]], row[scores[0]]))
+        elif merits:
+            given = [(row[column], row[merits[key]]) for key, column in columns.items()]
+        else:
+            key = better(str(row.get(best)).lower(), sorted(columns), told) if best else "j"
+            return row[columns[key]] if key else None
+        ranked = sorted(((sign * float(number), place) for place, (_, number) in enumerate(given)), reverse=True)
+        return given[ranked[0][1]][0] if len(ranked) > 1 and ranked[0][0] > ranked[1][0] else None
+
+    def reshape(row: Any) -> Any:
+        try:
+            answer = pick(row)
+        except (KeyError, TypeError, ValueError):
+            return row
+        if answer is None:
+            raise Drop("no answer is said to be the best one")
+        hidden = {lists[0], scores[0]} if not columns else {*columns.values(), *(merits or {}).values(), best}
+        return {**{name: value for name, value in row.items() if name not in hidden}, "chosen": answer}
+
+    picked = 0
+    for row in rows:
+        with contextlib.suppress(Drop):
+            picked += "chosen" in reshape(row)
+    return reshape if 3 * picked >= len(rows) > 0 else None
+
+
+def find_choices(rows: list[dict], tally: Tally) -> Reshape | None:
+    """Whether rows ask to choose from several answers: then those belong to the question, and the answer is the right
+    one's text, not its letter or number."""
+    names = {name.lower(): name for row in rows[:1] for name in row}
+    asked = next(
+        (
+            names[name]
+            for name in ("question", "question_stem", "stem", "query", "problem", "sentence", "ctx", "q")
+            if name in names
+        ),
+        None,
+    )
+    columns = [names[name] for name in OPTIONS if name in names][:1]
+    columns = columns or [name for name in names.values() if OPTION.fullmatch(name) and name != asked]
+    if not asked or not columns or any(name in names for name in ("messages", "conversations")):
+        return None
+    for key in (names[name] for name in RIGHT_ONE if name in names and names[name] not in columns):
+        found = [options_of(row, columns) for row in rows]
+        numbers = [int(str(row[key])) for row in rows if str(row.get(key)).isdecimal()]
+        first = int(bool(numbers) and 0 not in numbers and max(numbers) >= max(map(len, found)))
+        right = [right_option(row.get(key), options, first) for row, options in zip(rows, found)]
+        if 2 * sum(text is not None for text in right) > len(rows):
+            break
+    else:
+        return None
+
+    def reshape(row: Any) -> Any:
+        options = options_of(row, columns) if isinstance(row, dict) else {}
+        text = right_option(row[key], options, first) if options and key in row else None
+        if text is None or not isinstance(row.get(asked), str):
+            return row
+        rest = {
+            name: value
+            for name, value in row.items()
+            if name not in (asked, *columns) and name.lower() not in RIGHT_ONE
+        }
+        question = re.sub(r"\n\s*(?:Answer|A) ?: *\Z", "", row[asked])  # where a prompt ends for a model that goes on
+        listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
+        if all(letter == option for letter, option in options.items()):  # the letters of what the question lists itself
+            written = re.search(rf"^\(?{re.escape(text)}[).:] ?(.+)$", question, re.M)
+            return {"question": question, "answer": written[1] if written else text, **rest}
+        return {"question": f"{question}\n\n{listed}", "answer": text, **rest}
+
+    tally.found[
+        "file of questions with answers to choose from: they are asked with them, and answered by the right one"
+    ] += 1
+    return reshape
+
+
+def find_turns(rows: list[dict], tally: Tally) -> Reshape | None:
+    """Conversations with a column a turn, numbered: `user_1`, `bot_1`, `user_2`, `bot_2`."""
+    turns: dict[int, dict[str, str]] = defaultdict(dict)
+    for name in dict.fromkeys(name for row in rows[:20] for name in row):
+        numbers, words = re.findall(r"\d{1,9}", name), re.split(r"[\W\d_]+", name.lower())
+        roles = [ROLES[word] for word in words if ROLES.get(word) in ("user", "assistant") and word != "a"]
+        if len(numbers) == 1 and roles:
+            turns[int(numbers[0])][roles[-1]] = name
+    if len(turns) < 2 or not all(len(pair) == 2 for pair in turns.values()):
+        return None
+    order = [(role, turns[number][role]) for number in sorted(turns) for role in ("user", "assistant")]
+
+    def reshape(row: Any) -> Any:
+        if not isinstance(row, dict):
+            return row
+        said = [{"role": role, "content": row[name]} for role, name in order if holds(row.get(name))]
+        return {
+            "messages": said,
+            **{name: value for name, value in row.items() if name not in dict(map(reversed, order))},
+        }
+
+    tally.found["file of conversations with a column a turn"] += 1
+    return reshape
+
+
+def find_dotted(rows: list[dict], tally: Tally) -> Reshape | None:
+    """Columns whose names are paths into what a row held: `messages.0.role`, `inputs.messages`."""
+    return unflattened if any(re.fullmatch(r"\w+(?:[./]\w+)+", name) for row in rows[:20] for name in row) else None
+
+
+def listed(text: str) -> Any:
+    """What a cell holds that is a list as JSON, Python or NumPy write it; NumPy puts no comma between its texts."""
+    is_numpy = text[:2] in ("['", '["') and not re.search(r"[\"']\s*,", text)
+    return from_json(re.sub(r"(?<=[\"'])\s+(?=[\"'])", ", ", text) if is_numpy else text)
+
+
+def is_envelope(value: Any) -> bool:
+    """Whether an object is what a chat service was sent or has sent back."""
+    return isinstance(value, dict) and (not ENVELOPE.isdisjoint(value) or {"role", "content"} <= value.keys())
+
+
+def better(value: str, keys: list[str], told: set[str]) -> str | None:
+    """Which of the candidates a column names: by its letter or number, alone or behind a word, or counted from zero or one."""
+    value = re.split(r"[\W_]+", value)[-1]
+    if value in keys:
+        return value
+    first = 0 if "0" in told else 1
+    if value.isdecimal() and 0 <= int(value) - first < len(keys) and (keys[0].isdecimal() or "2" in told):
+        return keys[int(value) - first]
+    return None
+
+
+def unflattened(row: Any) -> Any:
+    """A row whose columns' names are paths, with the objects and lists that these lead into."""
+    if not isinstance(row, dict):
+        return row
+    result: dict = {}
+    for path, value in row.items():
+        place, names = result, re.split(r"[./]", path)
+        for name in names[:-1]:
+            place = place.setdefault(name, {}) if isinstance(place, dict) else {}
+        if isinstance(place, dict) and (holds(value) or len(names) == 1):
+            place[names[-1]] = value
+    return as_lists(result)
+
+
+def as_lists(value: Any) -> Any:
+    """Objects whose keys are all numbers as lists."""
+    if not isinstance(value, dict):
+        return value
+    items = [(name, as_lists(item)) for name, item in value.items()]
+    if items and all(name.isdecimal() for name, _ in items):
+        return [item for _, item in sorted(items, key=lambda item: int(item[0]))]
+    return dict(items)
+
+
+def options_of(row: dict, columns: list[str]) -> dict[str, str]:
+    """{letter: text} of the answers to choose from, in a column of them, or in a column each."""
+    value = row.get(columns[0]) if len(columns) == 1 else [row.get(name) for name in columns]
+    letters: Any = "ABCDEFGHIJ"
+    if isinstance(value, dict) and isinstance(value.get("text"), list):
+        value, letters = value["text"], value.get("label") or letters
+    elif isinstance(value, dict):
+        value, letters = list(value.values()), list(value)
+    elif isinstance(value, list) and value and isinstance(value[0], dict):
+        items = [item if isinstance(item, dict) else {} for item in value]
+        value, letters = [item.get("text") for item in items], [item.get("label") or item.get("key") for item in items]
+    if (
+        not isinstance(value, list)
+        or not isinstance(letters, (str, list))
+        or not 1 < len(value) <= len(letters)
+        or not all(isinstance(text, (str, int, float)) for text in value)
+    ):
+        return {}
+    return {str(letter): re.sub(r"^\(?[A-J][).:] ?", "", str(text)) for letter, text in zip(letters, value)}
+
+
+def right_option(value: Any, options: dict[str, str], first: int) -> str | None:
+    """The text of the right answer, given by its letter, its number (the first one's is `first`) or as it is."""
+    text = str(value).strip()
+    if text.isdecimal() and text not in options and 0 <= int(text) - first < len(options):
+        return list(options.values())[int(text) - first]
+    return options.get(text, options.get(text.strip("(). ").upper(), text if text in options.values() else None))
+
+
+# ---------------------------------------------------------------------------------------------------------
+# 12 Tokenizers of others
 
 KNOWN_TOKENIZERS = "use gpt2, HuggingFaceTB/SmolLM2-135M, Qwen/Qwen3-0.6B or their like, or --train_tokenizer 8192"
 PROBE = "Zoë: 1 + 12 = 345,\n  \t naïve  東京 🙂 ½ ﬁ don't\r\n\n x\0"  # what a tokenizer must give back unchanged
@@ -3560,7 +3566,7 @@ def same_text(decoded: str, text: str) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 12 On disk: tokens as integers, what is there already, what is kept between two passes
+# 13 On disk: tokens as integers, what is there already, what is kept between two passes
 
 
 SHARD_TOKENS = 100_000_000  # in 200 or 400 MB
@@ -4067,7 +4073,7 @@ def is_complete(out: Path, recorded: dict, inputs: dict[str, list]) -> bool:
 
 
 # ---------------------------------------------------------------------------------------------------------
-# 13 The command line
+# 14 The command line
 
 
 def columns_format(text: str) -> dict[str, str]:
