@@ -107,18 +107,27 @@ FORMATS = {
     "sharegpt": {"messages": "conversations"},
     "dialog": {"messages": "conversation dialog dialogue dialogs utterances turns chat contents mapping"},
     "preference": {
-        "user": "prompt question instruction input query history post title_body",
+        "user": "prompt question instruction input query history post title_body context",
         "assistant": "chosen chosen_response response_chosen preferred preferred_output preferred_response better_response "
         "upvoted_answer",
     },
     "chosen": {"messages": "chosen chosen_messages"},
-    "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
+    "expected": {
+        "user": "input question prompt query instruction",
+        "assistant": "expected_output expected expected_answer expected_response",
+    },
+    "alpaca": {
+        "user": "instruction 指示 指令 instruksi talimat instrução instrucción istruzione anweisung",
+        "context": "input 入力 输入 masukan giriş entrada eingabe",
+        "assistant": "output 出力 输出 keluaran çıktı saída salida ausgabe",
+    },
     "dolly": {"user": "instruction", "context": "context", "assistant": "response"},
     "openorca": {"system": "system_prompt", "user": "question", "assistant": "response"},
     "prompt": {"user": "prompt", "assistant": "completion response"},
+    "worked": {"user": "problem question", "assistant": "generated_solution solution"},
     "qa": {"user": "question", "assistant": "answer answers"},
     "pair": {
-        "user": "instruction question prompt query problem input user human message request context",
+        "user": "instruction question prompt query problem input message request user human context",
         "assistant": "response output answer completion solution reply assistant chatbot bot gpt",
     },
     "questions": {"user": "questions", "assistant": "answers"},
@@ -126,7 +135,10 @@ FORMATS = {
         "user": "instruction question prompt query problem input",
         "assistant": "completions responses outputs answers replies ideal",
     },
-    "target": {"user": "inputs_pretokenized inputs source input", "assistant": "targets_pretokenized targets target"},
+    "target": {
+        "user": "inputs_pretokenized inputs source src input",
+        "assistant": "targets_pretokenized targets target tgt",
+    },
     "text": {"text": "text content"},
 }
 # Who speaks, by the names that data sets and rendered chats have for it; ~ stands for a space.
@@ -399,6 +411,13 @@ def in_order(turns: list[dict], mended: dict[str, int]) -> tuple[str | None, lis
         }
         if not messages and role == "assistant":
             mended["greetings before the first question cut"] += 1
+        elif (
+            messages
+            and messages[-1]["role"] == role == "assistant"
+            and ("weight" in messages[-1]) != ("weight" in message)
+        ):
+            mended["answers marked as bad left out for another"] += 1
+            messages[-1] = message if "weight" in messages[-1] else messages[-1]
         elif messages and messages[-1]["role"] == role:
             mended["neighbors of one role joined"] += 1
             messages[-1] = {**messages[-1], **message, "content": f"{messages[-1]['content']}\n\n{content}"}
@@ -2001,22 +2020,36 @@ READERS = {
 # no single row can: whether texts with `Human:` in them are chats, and whether `label` is a verdict or a class.
 
 FIRST_ROWS = 300
+# Why rows are dropped that do not hold what the names of their columns promise.
+SHAPELESS = {"turns are not a list of messages", "turns without a role", "turn is not text", "unknown role"}
 
 # Parts that any format may have besides its own; every column that is there is used.
 OPTIONAL = {
     "system": "system system_prompt system_message system_instruction systeminstruction",
     "history": "history chat_history dialogue_history dialog_history conversation_history message_history previous_turns",
     "context": "context input passage paragraph document article story background contexts passages documents support body",
-    "closing": "chosen completion response answer output choices",  # the answer to a list of messages that ends in a question
+    "closing": "chosen completion response answer answers output choices expected_output reference_answer ground_truth",  # the answer to a list of messages that ends in a question
 }
 SYSTEMS = OPTIONAL["system"].split()
 SPEAKER = ("role", "from", "speaker", "author", "sender")
-SAID = ("content", "value", "text", "message", "utterance", "parts", "body", "transcript", "input_text")
+SAID = (
+    "content",
+    "value",
+    "text",
+    "message",
+    "utterance",
+    "parts",
+    "body",
+    "transcript",
+    "input_text",
+    "blocks",
+    "mes",
+)
 # Columns that are a conversation if they hold sentences; LOGS are one as well where these do not say whose they are.
 LOGS = (*FORMATS["dialog"]["messages"].split(), "log", "conv", "convo")
 TALKS = (*LOGS[-3:], "data", "lines", "thread", "session", "exchange", "exchanges", "previous_utterance")
 ANSWER = ("text", "value", "content", "answer", "answers", "input_text", "message", "response", "choices")
-MERITS = ("selected", "is_accepted", "pm_score", "overall_score", "score", "votes", "upvotes", "likes")
+MERITS = ("rank", "selected", "is_accepted", "pm_score", "overall_score", "score", "votes", "upvotes", "likes")
 NO_INPUT = {
     "<noinput>",
     "<no input>",
@@ -2042,7 +2075,9 @@ CONVERSATION_ID = (
     "call_id",
     "case_id",
     "room_id",
+    "transcript_id",
     "thread",
+    "conversation",
 )
 # Beside a text, what shows that it is a message among others: who sent it, and what it replies to.
 SENDER, REPLIED = (
@@ -2054,14 +2089,15 @@ SENDER_AT_A_TIME = (*SENDER, "author", "name", "username", "user_id", "from_id",
 TIMES = ("created_at", "timestamp", "time", "date", "datetime", "sent_at", "created", "ts")
 # Keys that say who speaks by true and false: the value that stands for the user.
 IS_USER = {
-    "is_user": True, "from_user": True, "inbound": True, "is_bot": False, "from_bot": False, "from_me": False,
-    "is_assistant": False,
+    **dict.fromkeys(("isuser", "fromuser", "isfromuser", "ishuman", "iscustomer", "fromcustomer", "iscreatedbyuser", "inbound"), True),
+    **dict.fromkeys(("isbot", "frombot", "fromme", "isassistant", "isai", "isagent"), False),
 }  # fmt: skip
 PARENT_ID, MESSAGE_ID = ("parent_id", "parent_message_id", "parent", "reply_to"), ("message_id", "id", "msg_id")
 # A conversation is joined of so many rows; beyond, they are no conversation, or are cut.
 MOST_PAIRS, MOST_MESSAGES = 100, 10_000
 # Questions with their answers whose rows name a conversation, unless earlier turns stand in the row.
 ASKS = [name for name in FORMATS["pair"]["user"].split() if name not in ("context", "input")]
+EARLIER_FOLDED = {name.replace("_", "") for name in OPTIONAL["history"].split()}
 REPLIES_TO, EARLIER = FORMATS["pair"]["assistant"].split(), {*OPTIONAL["history"].split(), "messages", "conversations"}
 # Names of these that are more than another spelling (`Role`, `chatId` and `Conversation ID` are found without).
 KEYS = {
@@ -2071,6 +2107,12 @@ KEYS = {
     "fromname": "from",
     "speakeridx": "speaker",
     "agent": "speaker",
+    "interlocutor": "speaker",
+    "participant": "speaker",
+    "participantid": "speaker",
+    "who": "speaker",
+    "utterancetext": "utterance",
+    "messagetext": "message",
 }
 TURN_NUMBER = ("turn", "turn_id", "turn_index", "message_index", "turn_number", "index", "position", "order", "seq")
 REPLIES, NESTED = ("replies", "children"), ("instances", "paragraphs", "qas", "qa_pairs")
@@ -2084,13 +2126,28 @@ FOLDED = frozenset(
 NOT_TO_BE_LEARNED = {
     False: "label kto_tag weight loss_weight loss train training trainable learn is_correct correct accepted is_accepted valid "
     "is_valid good is_good approved review_result train_on_turn compute_loss use_for_training include keep quality verdict vote "
-    "feedback user_feedback human_feedback thumbs rating status decision review judgement judgment answer",
-    True: "rejected is_rejected deleted is_deleted bad is_bad masked mask is_masked ignore ignored ignore_loss exclude excluded",
+    "feedback user_feedback human_feedback thumbs rating status decision review judgement judgment answer annotation flag passed pass "
+    "helpful is_helpful safe is_safe if_chosen is_chosen use use_in_training",
+    True: "flagged is_flagged discarded is_discarded discard skip toxic is_toxic harmful is_harmful hallucination is_hallucination rejected is_rejected deleted is_deleted bad is_bad masked mask is_masked ignore ignored ignore_loss exclude excluded",
 }
 MARKS = {name: value for value, names in NOT_TO_BE_LEARNED.items() for name in names.split()}
-CLASSES = {"label", "correct", "is_correct", "valid", "is_valid", "good", "is_good"}  # what these say of a plain text
+CLASSES = {
+    "flag",
+    "pass",
+    "use",
+    "skip",
+    "toxic",
+    "is_toxic",
+    "label",
+    "correct",
+    "is_correct",
+    "valid",
+    "is_valid",
+    "good",
+    "is_good",
+}  # what these say of a plain text
 AMOUNTS = {"weight", "loss_weight", "loss"}  # their 0 is a verdict whatever else occurs
-YES = "true yes positive desirable helpful good correct accept accepted approve approved chosen up thumbs_up thumbs-up thumbsup like liked keep 👍 1 1.0"
+YES = "true yes ok okay positive desirable helpful good correct accept accepted approve approved chosen up thumbs_up thumbs-up thumbsup 👍 like liked keep 👍 1 1.0"
 NO = "false no negative undesirable unhelpful bad wrong incorrect reject rejected declined down thumbs_down thumbs-down thumbsdown dislike disliked discard 👎 0 0.0 -1 -1.0"
 VERDICTS = {**dict.fromkeys(YES.split(), True), **dict.fromkeys(NO.split(), False)}
 # What cannot be learned without: by the name of a column, of a key in a turn, or of a part of a message.
@@ -2107,14 +2164,18 @@ TOOL_CALL = re.compile(
 )
 # How unknown columns may end that hold what is asked and answered, and begin that hold what is not to be learned.
 ASKED = re.compile(r"(?:^|[\W_])(?:question|instruction|prompt|query)$", re.I)
-ANSWERED = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution)$", re.I)
+ANSWERED = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution|reply)$", re.I)
 # Words in a column's name by which it is none of both, though it ends so: `has_answer`, `previous_response`, `input_output`.
 NEITHER = re.compile(
     r"(?:^|[\W_])(?:previous|prev|has|have|is|no|num|n|count|max|min|un\w+|input|inputs|expected_input|predicted|student|system|image|user(?=[\W_]+(?:answer|response|output|completion))|"
-    r"negative|wrong|bad|rejected|next|follow_?up|original|old)(?=[\W_])",
+    r"negative|wrong|bad|rejected|incorrect|hallucinated|fake|corrupted|next|follow_?up|original|old)(?=[\W_])",
     re.I,
 )
-ABOUT_TEXTS = re.compile(r"date|model|author|source|title|url|name|lang(?:uage)?|[\W_]?[ab\d]$", re.I)
+CONTENT = {"instruction", "question", "prompt", "query", "q", "input", "answer", "response", "output", "completion", "solution", "reply", "a"}  # fmt: skip
+ABOUT_TEXTS = re.compile(
+    r"date|time|model|author|source|title|url|name|email|lang(?:uage)?|topic|subject|category|domain|tags?$|type|act$|id_?list|[\W_]?[ab\d]$",
+    re.I,
+)
 # Columns beside a text of which the text is the question, and those of which it is the answer.
 ANSWERS_TEXT = (*FORMATS["pair"]["assistant"].split(), "target", "summary", "sql", "code", "label")
 ASKS_TEXT = ("question", "instruction", "prompt", "query")
@@ -2129,7 +2190,7 @@ CANDIDATES = re.compile(r"(\w*?[a-z])[\W_]?([abjk]|\d)", re.I)
 ANSWERS = re.compile(r"(?:^|[\W_])(?:answer|response|output|completion|solution|conversation|repl(?:y|ie)|candidate|generation|summary|messages|ref)s?$", re.I)  # fmt: skip
 MERIT = re.compile(r"(?:^|[\W_])(?:scores?|ratings?|rewards?|winner|votes|ranks?|rankings?|preferences?|likes)(?:_model)?(?:[\W_]?[ab\d])?$", re.I)  # fmt: skip
 BEST = re.compile(
-    r"(?:winner|preferences?|preferred|human_preference|(?:better|best|chosen|preferred)(?:_(?:response|answer|output|completion))?(?:_(?:id|idx|index))?)",
+    r"(?:winner|preferences?|preferred|(?:human|overall)_preference|(?:better|best|chosen|preferred)(?:_(?:response|answer|output|completion))?(?:_(?:id|idx|index))?)",
     re.I,
 )
 ENVELOPE = {"messages", "choices", "conversations", "contents", "candidates"}
@@ -2137,8 +2198,9 @@ LISTS = {"answers", "solutions", "completions", "responses", "outputs", "candida
 # Questions with several answers to choose from: the columns of these, alone or together, and of which one is right.
 OPTIONS, OPTION = (
     ("choices", "options", "endings", "answer_choices"),
-    re.compile(r"(option|opt|choice|op|ending|sol)?[_ ]?([a-f]|[0-5])", re.I),
+    re.compile(r"(option|opt|choice|op|ending|sol|answer|ans|holding|hyp)?[_ ]?([a-f]|[0-5])", re.I),
 )
+ASKED_TO_CHOOSE = ("question", "question_stem", "stem", "query", "problem", "premise", "sentence", "ctx", "goal", "q", "prompt", "citing_prompt")  # fmt: skip
 RIGHT_ONE = ("answerkey", "answer_key", "answer_idx", "answer_index", "correct_option", "correct_answer", "correct_idx", "correct", "cop",
              "key", "gold", "answer", "label", "target")  # fmt: skip
 # What a column's name may have besides the word that says who speaks; and how the names of two candidates end.
@@ -2174,7 +2236,7 @@ TEMPLATES = {
     "{{[INPUT]}}": (True, r"\{\{\[(INPUT|OUTPUT|SYSTEM)\]\}\}\n?"),
     "<user>": (True, r"<(?:(?:turn|message|msg) (?:role|from|speaker)=[\"'])?(ROLE)[\"']?>:?"),
     "### user:": (False, r"#{2,4} ?(ROLE)(?: ?:|[ \t]*\n)"),
-    "**user:**": (False, r"^\*\*(ROLE)(?: ?:\*\*|\*\* ?:)"),
+    "**user:**": (False, r"^\*\*(ROLE)(?: ?:\*\*|\*\* ?:|\*\*[ \t]*$)"),
     "[user]:": (False, r"^\[(ROLE)\] ?:?"),
     "USER: ASSISTANT:": (False, r"(?<![^\s>])(?-i:(USER|HUMAN|SYSTEM|ASSISTANT|BOT|AI|GPT)) ?:"),
     "Q. A.": (False, r"^[ \t]*(Q|A) ?\d{0,4}[.)](?=\s)"),
@@ -2185,12 +2247,14 @@ TEMPLATES = {
 }
 # Marks of chats in which somebody has a name of his own.
 NAMED = {
+    "#NAME#:": (True, r"^#(NAME)# ?:"),
     "<|im_start|>NAME": (True, r"<\|im_start\|>[ \t]*(NAME)[ \t]*\n"),
     "NAME:": (False, rf"^(?:{TIME})?(NAME) ?[:：](?=\s)"),
     "### NAME:": (False, r"^#{2,4} ?(NAME)(?: ?[:：]|[ \t]*$)"),
     "**NAME:**": (False, r"^\*\*(NAME)(?: ?:\*\*|\*\* ?:)"),
     "[NAME]:": (False, r"^\[(NAME)\] ?:?"),
 }
+NAMED_LINE = re.compile(NAMED["NAME:"][1].replace("NAME", r"#?[^\W\d_][\w .'-]{0,24}#?"), re.M)
 MARK_ROLES = {**ROLES, "[inst]": "user", "[/inst]": "assistant", "[system_prompt]": "system", "<<sys>>": "system"}
 MARK_ROLES.update(
     {f"<reserved_10{n}>": role for n, role in (("2", "user"), ("6", "user"), ("3", "assistant"), ("7", "assistant"))}
@@ -2301,6 +2365,7 @@ class Template:
             merged = [role for role, _ in itertools.groupby(roles)]
             if merged[0] == "assistant":  # a greeting
                 merged = merged[1:]
+            merged = merged[: len(merged) // 2 * 2]  # the last question may be left open
             if len(words) > 1 or not merged or merged != ["user", "assistant"] * (len(merged) // 2):
                 return None
         if prelude and not BOILERPLATE.match(prelude) and turns[0]["role"] != "system":
@@ -2315,6 +2380,15 @@ def compile_templates() -> list[Template]:
 
 
 RENDERED = compile_templates()
+
+
+def by_names(text: str) -> list[dict]:
+    """The turns of a text that is known to be a conversation, from the names at the start of its lines."""
+    marks = list(NAMED_LINE.finditer(text))
+    if len(marks) < 2 or text[: marks[0].start()].strip():
+        return []
+    ends = [*(mark.start() for mark in marks[1:]), len(text)]
+    return [{"role": mark[1], "content": text[mark.end() : end].strip()} for mark, end in zip(marks, ends)]
 
 
 @functools.lru_cache(None)  # most runs do without it
@@ -2363,26 +2437,44 @@ def between_two(texts: list[str]) -> Template | None:
     return None
 
 
+def fold(name: Any) -> str:
+    return re.sub(r"[\W_]+", "", str(name)).lower()
+
+
+def spelled(columns: tuple) -> dict[str, str]:
+    """{name: column} with the names as they are, in small letters, and with `_` for what stands between words."""
+    small = {name.lower(): name for name in reversed(columns)}
+    words = {re.sub(r"[\W_]+", "_", name).strip("_"): column for name, column in small.items()}
+    return {**words, **small, **{name: name for name in columns}}
+
+
 @functools.lru_cache(1000)  # rows of a file have the same few
 def spellings(names: tuple) -> dict[str, str]:
     """{key: its name in the tables} where the keys are those of a message in another spelling."""
     found: dict[str, str] = {}
+    flag = next((name for name in names if fold(name) in IS_USER), None)
+    if flag and "role" not in names:
+        found[flag] = "role"
     for name in names:
-        known = KEYS.get(re.sub(r"[\W_]+", "", str(name)).lower())
+        known = KEYS.get(fold(name))
         if known and known not in names and known not in found.values():
             found[name] = known
     has = {*names, *found.values()}
-    flag = next((name for name in names if name in IS_USER), None)
-    if flag and has.isdisjoint(SPEAKER):
-        found[flag] = "role"
     return found if has & {*SAID} and ({*has, *found.values()} & {*SPEAKER}) else {}
 
 
 def as_message(row: dict) -> dict:
     """A row, with the names of the tables for the keys of a message."""
     if not (found := spellings(tuple(row))):
+        kind = row.get("type")  # as LangChain calls a role
+        if isinstance(kind, str) and kind.lower() in ROLES and not given(row, SPEAKER) and first_of(row, SAID):
+            return {"role" if name == "type" else name: value for name, value in row.items()}
         return row
-    flags = {name: "user" if bool(row[name]) == IS_USER[name] else "assistant" for name in found if name in IS_USER}
+    flags = {
+        name: "user" if bool(row[name]) == IS_USER[fold(name)] else "assistant"
+        for name in found
+        if fold(name) in IS_USER and found[name] == "role"
+    }
     return {found.get(name, name): flags.get(name, value) for name, value in row.items()}
 
 
@@ -2417,9 +2509,19 @@ def is_id(text: str) -> bool:
     return re.fullmatch(r"(?=.*\d)[\w.:/+-]{3,}", text, re.A) is not None
 
 
+@functools.lru_cache(1000)
+def mark_of(name: str) -> str | None:
+    """Which of MARKS a column or key is, in whatever spelling: `Is Correct`, `Approved?`, `ifChosen`."""
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", str(name))
+    name = re.sub(r"[\W_]+", "_", name).strip("_").lower()
+    return name if name in MARKS else None
+
+
 def is_marked(name: str, value: Any) -> bool:
     """Whether a mark's value says that the answer is not to be learned."""
-    return verdict(value) is MARKS[name]
+    if isinstance(value, dict):
+        value = next((value[key] for key in ("rating", "score", "label", "value", "type") if key in value), None)
+    return verdict(value) is MARKS[mark_of(name) or name]
 
 
 def from_json(text: str) -> Any:
@@ -2503,7 +2605,7 @@ def rank(node: dict) -> float:
 
 
 def is_good(node: Any) -> bool:
-    return isinstance(node, dict) and not any(name in MARKS and is_marked(name, value) for name, value in node.items())
+    return isinstance(node, dict) and not any(mark_of(name) and is_marked(name, value) for name, value in node.items())
 
 
 def role_of(name: Any) -> str:
@@ -2512,7 +2614,7 @@ def role_of(name: Any) -> str:
     return (
         ROLES.get(name)
         or ROLES.get(name.strip(" :").lower())
-        or ROLES.get(re.split(r"[ _-]", name.lower())[-1], "unknown")
+        or ROLES.get(re.split(r"[ _()\[\]-]", name.lower().rstrip(")] "))[-1], "unknown")
     )
 
 
@@ -2526,10 +2628,17 @@ def roles_of(turns: list[dict]) -> list[str]:
     if "unknown" not in roles or not all(isinstance(turn["role"], (str, int)) for turn in turns):
         return roles
     names = list(dict.fromkeys(str(turn["role"]) for role, turn in zip(roles, turns) if role not in ("system", "tool")))
-    is_known = any(role_of(name) != "unknown" for name in names) and {*map(str.lower, names)} != {"a", "b"}
-    if len(names) != 2 or is_known:
+    known = [role_of(name) for name in names] if {*map(str.lower, names)} != {"a", "b"} else ["unknown"] * 2
+    if len(names) != 2:
         return roles
     found = {names[0]: "user", names[1]: "assistant"}
+    if "unknown" in known and {"user", "assistant"} & {*known}:  # who has another name is the other one
+        found = {
+            name: {"user": "assistant", "assistant": "user"}.get(known[1 - n], known[n]) for n, name in enumerate(names)
+        }
+        found |= {name: role for name, role in zip(names, known) if role != "unknown"}
+    elif known != ["unknown"] * 2:
+        return roles
     return [found.get(str(turn["role"]), role) for role, turn in zip(roles, turns)]
 
 
@@ -2561,6 +2670,7 @@ def text_of(content: Any, depth: int = 0) -> Any:
 class Layout:
     """Which column of a row is what."""
 
+    format: str
     parts: dict[str, str]
     optional: dict[str, list[str]]
     marks: list[str]
@@ -2578,9 +2688,14 @@ class Finder:
         self.turn_end: str | None = None
         self.ends = False
         rows = [row for row in head if isinstance(row, dict)]
-        values = {name: [verdict(row[name]) for row in rows if row.get(name) is not None] for name in MARKS}
+        names = [name for name in dict.fromkeys(name for row in rows for name in row) if mark_of(name)]
+        values = {
+            name: [verdict(row[name]) for row in rows if holds(row.get(name)) or row.get(name) is False]
+            for name in names
+        }
         # `label` is a verdict where it is true or false throughout; elsewhere it is a class
         self.marks = {name for name, found in values.items() if found and None not in found} | AMOUNTS
+        self.marks |= {name for name in names if mark_of(name) in AMOUNTS}
         if not any(row.get("answer") in ("accept", "reject") for row in rows):
             self.marks.discard("answer")  # yes and no may be what is asked for
         if args.marked == "keep":
@@ -2600,6 +2715,8 @@ class Finder:
                 rows = self.reshape_by(find(rows, tally), rows)
         if args.format != "text":
             self.find_template(rows[:100])
+        if is_open:
+            self.find_another_format(rows[:20])
 
     def reshaped(self, row: Any) -> Any:
         for reshape in self.reshapers:
@@ -2617,6 +2734,41 @@ class Finder:
                 result.append(reshape(row))
         return result
 
+    def find_another_format(self, rows: list[dict]) -> None:
+        """Where a format fits by its names and no row holds what these promise, such as a number of `turns`: the next one
+        under which conversations can be read."""
+        before = self.tally, self.formats, self.template
+        for n in range(5):
+            if not rows or not all(self.reason(row) in SHAPELESS for row in rows):
+                break
+            self.tally, self.formats, self.layouts = Tally(), dict(self.formats), {}
+            try:
+                del self.formats[self.layout_of(rows[0]).format]
+                self.layouts = {}
+                self.find_columns(rows)
+                self.find_template(rows)
+                layout = self.layout_of(rows[0])
+            except Drop:
+                layout = None
+            if layout is None or "text" in layout.parts or n == 4:
+                self.tally, self.formats, self.template = before
+                self.layouts = {}
+                return
+        if self.tally is not before[0]:
+            before[0].found.update(self.tally.found)
+            self.tally = before[0]
+
+    def reason(self, row: Any) -> str:
+        """Why a row is dropped, "" if it is not; counted by nobody."""
+        tally, self.tally = self.tally, Tally()
+        try:
+            convert_reshaped(row, self)
+        except Drop as reason:
+            return str(reason)
+        finally:
+            self.tally = tally
+        return ""
+
     def knows(self, row: Any) -> bool:
         """Whether a format fits."""
         with contextlib.suppress(Drop):
@@ -2624,14 +2776,8 @@ class Finder:
         return False
 
     def reads(self, row: Any) -> bool:
-        """Whether a row is a usable one, which is counted by nobody."""
-        tally, self.tally = self.tally, Tally()
-        try:
-            return bool(convert_reshaped(row, self))
-        except Drop:
-            return False
-        finally:
-            self.tally = tally
+        """Whether a row is a usable one."""
+        return not self.reason(row)
 
     def find_nested(self, rows: list[dict], tally: Tally) -> Reshape | None:
         """Where no format fits, but one would if what stands in objects inside of a row stood in the row."""
@@ -2669,7 +2815,10 @@ class Finder:
             return
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
         stems = Counter(CANDIDATE.sub("", name) for name in names)
+        is_pair = [len(half) for half in self.asked_and_answered(rows)] == [1, 1]
         for name in names:
+            if is_pair and fold(name) in EARLIER_FOLDED:
+                continue
             values = [row[name] for row in rows if holds(row.get(name))]
             found = sum(self.is_chat(value) or (name in TALKS and are_sentences(value)) for value in values)
             texts = [(value, None) for value in values if isinstance(value, str)][:100]
@@ -2701,6 +2850,9 @@ class Finder:
         """For a hint: columns whose names say that they are asked or answered, or else the first ones that hold texts."""
         asked, answered = self.asked_and_answered([row])
         others = self.other_texts([row], [*asked, *answered])
+        by_length = sorted(others, key=lambda name: (ABOUT_TEXTS.search(name) is not None, -len(str(row[name]))))
+        longest = by_length[: 2 - bool(asked) - bool(answered)]
+        others = [name for name in others if name in longest]
         return asked or others[:1], answered or others[not asked :][:1]
 
     def other_texts(self, rows: list[dict], known: list[str]) -> list[str]:
@@ -2724,10 +2876,10 @@ class Finder:
         def is_half(name: str, ends: re.Pattern, role: str) -> bool:
             values = [cell(row.get(name)) for row in rows]
             if ROLES.get(PADDING.sub("", name).lower()) == role:
-                ids = [
-                    value for value in values if isinstance(value, str) and re.search("[a-z]", value) and is_id(value)
-                ]
-                return len(ids) < len(values) and (name.lower() != "a" or not {"b", "B"} & {*names})
+                texts = [value for value in values if isinstance(value, str) and not is_id(value)] or [""]
+                are_said = name.lower() in CONTENT or not "".join(texts).isascii()
+                are_said |= sum(len(text.split()) > 3 for text in texts) * 3 >= len(texts)  # not who said it
+                return are_said and (name.lower() != "a" or not {"b", "B"} & {*names})
             numbers = all(isinstance(value, str) and re.fullmatch(r"[-+$]?\d[\d.,/ ]*%?", value) for value in values)
             return bool(ends.search(name)) and not NEITHER.search(name) and (numbers or are_varied(values))
 
@@ -2750,6 +2902,10 @@ class Finder:
             with contextlib.suppress(Drop):
                 parts = self.layout_of(row).parts
                 values = [cell(row[parts[part]]) for part in ("text", "messages", "user", "assistant") if part in parts]
+                if "assistant" in parts and not isinstance(
+                    values[-1], str
+                ):  # several answers, or one inside of something
+                    values[-1] = "..."
                 if all(isinstance(value, str) and len(value) < 50_000 for value in values):
                     texts.append((values[0], values[1] if len(values) > 1 else None))
                     answers += values[1:]
@@ -2809,8 +2965,7 @@ class Finder:
         return self.layouts[key]
 
     def make_layout(self, row: dict, held: tuple[str, ...]) -> Layout:
-        names = {**{name.lower(): name for name in reversed(row)}, **{name: name for name in row}}
-        names_held = {**{name.lower(): name for name in reversed(held)}, **{name: name for name in held}}
+        names, names_held = spelled(tuple(row)), spelled(held)
 
         def column(names_: dict, spec: str) -> str | None:
             return next((names_[name] for name in [spec, *spec.split()] if name in names_), None)
@@ -2819,7 +2974,8 @@ class Finder:
             1,
             0,
         ):  # a table of mixed kinds of rows is filled up with None: one of the columns is something else
-            for columns in self.formats.values():
+            for entry in self.formats.items():
+                columns = entry[1]
                 needed = {part: spec for part, spec in columns.items() if part not in OPTIONAL}
                 parts = {part: column(names_held, spec) or column(names, spec) for part, spec in needed.items()}
                 if all(parts.values()) and sum(name in held for name in parts.values()) >= least:
@@ -2840,13 +2996,13 @@ class Finder:
             )
             if not own and (columns is not self.args.columns or part == "system") and "text" not in parts:
                 own = [names[name] for name in spec.split() if name in names and names[name] not in used]
-            if part == ("context" if "messages" in parts else "closing"):
+            if part == ("context" if "messages" in parts else "closing") or (part == "closing" and "question" in names):
                 own = []
             own = own[:1] if part in ("system", "closing") else own
             optional[part] = own
             used.update(own)
         rest = [name for name in row if name not in used]
-        marks = [name for name in rest if name in self.marks and not ("text" in parts and name in CLASSES)]
+        marks = [name for name in rest if name in self.marks and not ("text" in parts and mark_of(name) in CLASSES)]
         rest = [name for name in rest if name not in marks]
         needs = (
             []
@@ -2856,7 +3012,7 @@ class Finder:
         unused = [name for name in rest if name not in dict(needs)]
         chosen = any(CHOSEN.match(name) for name in used)
         unused = [name for name in unused if not (chosen and NOT_GOOD.match(name))]
-        return Layout(parts, optional, marks, needs, unused, chosen)
+        return Layout(entry[0], parts, optional, marks, needs, unused, chosen)
 
     def check(self, row: dict, layout: Layout) -> None:
         """Drops a row that its data set marks as bad, or that shows what cannot be shown; counts what is not used."""
@@ -2919,6 +3075,9 @@ class Finder:
                 turns[0]["content"] = "\n\n".join([check_text(turns[0]["content"]), *context])
             if turns:
                 return turns
+        if isinstance(answer, list) and self.template:
+            said = self.answer(answer)
+            answer = said[0]["content"] if len(said) == 1 and isinstance(said[0]["content"], str) else answer
         if isinstance(user, str) and isinstance(answer, str):
             if not context and (self.template or user.lstrip()[:1] in ("<", "[")):
                 turns = self.rendered(user, answer)
@@ -2957,6 +3116,7 @@ class Finder:
         try:
             text = None if isinstance(value, list) and value and isinstance(value[0], (int, float)) else text_of(value)
             text = text if is_blank(text) else check_text(text)
+            text = None if text and re.fullmatch(r"(?:https?://\S+\s*)+", text) else text
         except Drop:
             text = None
         if text is None and holds(value):
@@ -2979,13 +3139,19 @@ class Finder:
                 if merit and all(
                     isinstance(item, dict) and isinstance(item.get(merit), (int, float)) for item in value
                 ):
-                    first = max(value, key=operator.itemgetter(merit))
+                    best = min if merit == "rank" else max
+                    first = best(value, key=operator.itemgetter(merit))
                     self.tally.found[f"best of several answers by {merit}"] += len(value) > 1
                 else:
                     self.tally.found["first of several answers"] += len(value) > 1
                 value = first if value else None
             elif isinstance(value, dict):
                 name = next((name for name in ANSWER if name in value), None)
+                marks, texts = value.get("labels"), value.get(name or "")
+                if (
+                    isinstance(marks, list) and isinstance(texts, list) and 1 in marks[: len(texts)]
+                ):  # which ones are right
+                    value = {name: texts[marks.index(1)]}
                 value = value[name] if name else value
         return [{"role": "assistant", "content": value}]
 
@@ -3014,7 +3180,7 @@ class Finder:
         """The turns of whatever represents a conversation, each with `role` and `content`, as they stand."""
         if isinstance(value, str) and depth < 4:
             turns = from_json(value)
-            turns = self.rendered(value) if turns is None else self.turns_from(turns, depth + 1)
+            turns = self.rendered(value) or by_names(value) if turns is None else self.turns_from(turns, depth + 1)
             if turns:
                 return turns
         if isinstance(value, dict) and depth < 4:
@@ -3024,6 +3190,8 @@ class Finder:
                 isinstance(node, dict) and {"parent", "children"} <= node.keys() for node in value.values()
             ):
                 return self.turns_from(last_branch(value), depth + 1)
+            if value and all(str(key).isdecimal() for key in value):
+                return self.turns_from(as_lists({str(key): turn for key, turn in value.items()}), depth + 1)
             columns = [column for column in value.values() if isinstance(column, list)]
             if first_of(value, SPEAKER) and len(columns) == len(value) and len(set(map(len, columns))) == 1:
                 return self.turns_from([dict(zip(value, values)) for values in zip(*columns)], depth + 1)
@@ -3033,6 +3201,10 @@ class Finder:
             raise Drop("turns are not a list of messages")
         if value and all(isinstance(turn, str) for turn in value):
             return self.spoken_in_turn(value)
+        if value and all(isinstance(turn, list) and turn and all(map(is_turn, turn)) for turn in value):
+            if len(value) > 1:
+                raise Drop("several conversations in one row: a row each")
+            return self.turns_from(value[0], depth + 1)
         if value and isinstance(value[0], list) and value[0] and isinstance(value[0][0], tuple):  # maps of Arrow
             value = [dict(turn) for turn in value]
         if value and all(isinstance(turn, (list, tuple)) and len(turn) == 2 for turn in value):
@@ -3041,6 +3213,8 @@ class Finder:
             return self.spoken_in_turn([content for pair in value for content in pair])
         if texts := said_by_nobody(value[:2]) and said_by_nobody(value):
             return self.spoken_in_turn(texts)
+        if any(name in TIMES for name in value[0]) if value and isinstance(value[0], dict) else False:
+            value = in_time(value)[0] if all(isinstance(turn, dict) for turn in value) else value
         turns: list[dict] = []
         for turn in value:
             if not isinstance(turn, dict):
@@ -3056,7 +3230,8 @@ class Finder:
             content = turn.get("value")
         if len(turn) == 2 and role is not None and isinstance(content, str):  # nearly all
             return [{"role": role, "content": content}]
-        turn = as_message(turn)
+        inner = next(iter(turn.values())) if len(turn) == 1 else None
+        turn = as_message(inner if isinstance(inner, dict) and given(inner, SPEAKER) else turn)
         speaker = given(turn, SPEAKER)
         if speaker is None:
             pair = [(ROLES[name.lower()], turn[name]) for name in turn if name.lower() in ROLES]
@@ -3072,7 +3247,7 @@ class Finder:
             if name in (speaker, said):
                 continue
             if (
-                name in MARKS
+                mark_of(name)
                 and self.args.marked == "drop"
                 and is_marked(name, value)
                 and (name != "label" or isinstance(value, bool))
@@ -3080,7 +3255,7 @@ class Finder:
                 result["weight"] = 0
             elif (match := NEEDS.fullmatch(name.lower())) and holds(value):
                 raise Drop(f"needs {match.lastgroup}")
-            elif holds(value) and name not in MARKS:
+            elif holds(value) and not mark_of(name):
                 self.tally.unused[f"{name} of a turn"] += 1
         return [result]
 
@@ -3173,12 +3348,12 @@ def joined(group: list[tuple[str, dict]]) -> Iterator[tuple[str, Any]]:
             return
         turns, (nodes, number) = [], in_time(nodes)
         for node in nodes:
-            marks = {name: value for name, value in node.items() if name in MARKS}
+            marks = {name: value for name, value in node.items() if mark_of(name)}
             turns += [
                 {"role": "user", "content": node.get(pair[0])},
                 {"role": "assistant", "content": node.get(pair[1]), **marks},
             ]
-        hidden = {*pair, number, *MARKS, *CONVERSATION_ID}
+        hidden = {*pair, number, *filter(mark_of, first), *CONVERSATION_ID}
         yield place, {**{name: value for name, value in first.items() if name not in hidden}, "messages": turns}
         return
     yield place, messages_joined(nodes)
@@ -3188,7 +3363,9 @@ def in_time(nodes: list[dict]) -> tuple[list[dict], str | None]:
     """(messages in the order of their numbers, or turned round where the newest stands first; the name of the number)."""
     number = next((name for name in TURN_NUMBER if all(str(node.get(name)).isdigit() for node in nodes)), None)
     turns = sorted(nodes, key=lambda node: int(node[number])) if number else nodes
-    times = next((list(map(str, values)) for name in TIMES if all(values := [node.get(name) for node in nodes])), [])
+    times = next(
+        (list(map(str, values)) for name in TIMES if None not in (values := [node.get(name) for node in nodes])), []
+    )
     newest_first = not number and len(set(times)) > 1 and times == sorted(times, reverse=True)
     return (nodes[::-1] if newest_first else turns), number
 
@@ -3287,13 +3464,15 @@ def find_candidates(rows: list[dict], tally: Tally) -> Reshape | None:
     }
     is_list = {name: all(isinstance(row.get(name), list) for row in rows[:20]) for name in names}
     lists = [name for name in names if is_list[name] and ANSWERS.search(name) and name.lower() not in OPTIONS]
-    scores = [name for name in names if is_list[name] and MERIT.search(name)]
+    scores = [name for name in names if is_list[name] and (MERIT.search(name) or name == "labels")]
     best = next((name for name in names if BEST.fullmatch(name)), None)
     if len(answers) == 1:
         (columns,) = answers.values()
         merits = next((group for group in numbers.values() if group.keys() >= columns.keys()), None)
         if not merits and not best and columns.keys() != {"j", "k"}:
             return None
+    elif not answers and lists in (["completions"], ["steps"]) and is_list.get("labels"):
+        return steps_joined(lists[0])
     elif not answers and len(lists) == len(scores) == 1:
         columns, merits = {}, {}
     else:
@@ -3335,14 +3514,8 @@ def find_choices(rows: list[dict], tally: Tally) -> Reshape | None:
     """Whether rows ask to choose from several answers: then those belong to the question, and the answer is the right
     one's text, not its letter or number."""
     names = {name.lower(): name for row in rows[:1] for name in row}
-    asked = next(
-        (
-            names[name]
-            for name in ("question", "question_stem", "stem", "query", "problem", "sentence", "ctx", "q")
-            if name in names
-        ),
-        None,
-    )
+    asks = [names[name] for name in ASKED_TO_CHOOSE if name in names]
+    asked = next((name for name in asks if are_varied([row.get(name) for row in rows])), None)
     columns = [names[name] for name in OPTIONS if name in names][:1]
     columns = columns or [name for name in names.values() if OPTION.fullmatch(name) and name != asked]
     if not asked or not columns or any(name in names for name in ("messages", "conversations")):
@@ -3371,12 +3544,30 @@ def find_choices(rows: list[dict], tally: Tally) -> Reshape | None:
         listed = "\n".join(f"{letter}. {option}" for letter, option in options.items())
         if all(letter == option for letter, option in options.items()):  # the letters of what the question lists itself
             written = re.search(rf"^\(?{re.escape(text)}[).:] ?(.+)$", question, re.M)
-            return {"question": question, "answer": written[1] if written else text, **rest}
-        return {"question": f"{question}\n\n{listed}", "answer": text, **rest}
+            return {**rest, "question": question, "answer": written[1] if written else text}
+        return {**rest, "question": f"{question}\n\n{listed}", "answer": text}
 
     tally.found[
         "file of questions with answers to choose from: they are asked with them, and answered by the right one"
     ] += 1
+    return reshape
+
+
+def steps_joined(steps: str) -> Reshape:
+    """The steps of an answer as one, where all are marked as right; a row with a wrong one is a Drop."""
+
+    def reshape(row: Any) -> Any:
+        if not isinstance(row, dict) or not all(isinstance(row.get(name), list) for name in (steps, "labels")):
+            return row
+        if not all(map(verdict, row["labels"])):
+            raise Drop("a step of the answer is marked as wrong")
+        joined = "\n".join(map(str, row[steps]))
+        return {
+            "completion" if name == steps else name: joined if name == steps else row[name]
+            for name in row
+            if name != "labels"
+        }
+
     return reshape
 
 
@@ -3423,6 +3614,8 @@ def is_envelope(value: Any) -> bool:
 
 def better(value: str, keys: list[str], told: set[str]) -> str | None:
     """Which of the candidates a column names: by its letter or number, alone or behind a word, or counted from zero or one."""
+    if any(mark.startswith("-") for mark in told) and len(keys) == 2:  # below zero for the first, above for the second
+        return keys[float(value) > 0] if re.fullmatch(r"-?[1-9]\d*(\.0)?", value) else None
     value = re.split(r"[\W_]+", value)[-1]
     if value in keys:
         return value
@@ -3460,6 +3653,9 @@ def options_of(row: dict, columns: list[str]) -> dict[str, str]:
     """{letter: text} of the answers to choose from, in a column of them, or in a column each."""
     value = row.get(columns[0]) if len(columns) == 1 else [row.get(name) for name in columns]
     letters: Any = "ABCDEFGHIJ"
+    if isinstance(value, str):  # one below the other
+        lines = re.findall(r"^\s*\(?([A-J])[).:\s]\s*(\S.*)$", value, re.M)
+        value, letters = [text for _, text in lines], [letter for letter, _ in lines]
     if isinstance(value, dict) and isinstance(value.get("text"), list):
         value, letters = value["text"], value.get("label") or letters
     elif isinstance(value, dict):

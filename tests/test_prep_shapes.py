@@ -256,7 +256,7 @@ READ = {
     "a tree": ({"message_tree_id": "x", "prompt": TREE}, LONG),
     "two systems": ({"messages": turns([("system", "Be brief."), ("developer", "Be kind."), *SHORT])}, [("system", "Be brief.\n\nBe kind."), *SHORT]),
     "one other text beside what is asked": ({"id": "x7", "prompt": U, "story": A, "lang": "en"}, SHORT),
-    "one other text beside what is answered": ({"the_topic": U, "final_answer": A, "url": "https://x.y/{}"}, SHORT),
+    "one other text beside what is answered": ({"the_task": U, "final_answer": A, "url": "https://x.y/{}"}, SHORT),
     "a Chinese table": ({"问题": U, "答案": A}, SHORT),
     "a Czech table": ({"Otázka": U, "Odpověď": A}, SHORT),
     "a question as an object": ({"question": {"text": U, "tokens": ["x"]}, "answers": [{"text": A, "tokens": ["y"]}]}, SHORT),
@@ -283,6 +283,33 @@ READ = {
     "a request and its response as Python prints them": ({"input": str({"messages": turns(SHORT[:1])}), "output": str({"choices": [{"message": {"content": A}}]})}, SHORT),
     "pairs of role and text, one of nobody": ({"original": [*SHORT, ("user", V), ("assistant", B), ("action", "Done.")]}, LONG),
     "messages by agents": ({"content": [{"message": what, "agent": who} for who, what in zip(("agent_1", "agent_2") * 2, (U, A, V, B))], "config": "C"}, LONG),
+    "LangChain's types": ({"messages": [{"type": "system", "content": "Be brief."}, {"type": "ai", "content": "Hi."}, {"type": "human", "content": U}, {"type": "ai", "content": A}]}, [("system", "Be brief."), *SHORT]),
+    "who is human": ({"conversation": [{"message": "Hi.", "is_human": False}, {"message": U, "is_human": True}, {"message": A, "is_human": False}]}, SHORT),
+    "who wrote it": ({"messages": [{"sender": "User", "text": U, "isCreatedByUser": True}, {"sender": "GPT-4", "text": A, "isCreatedByUser": False}]}, SHORT),
+    "participants": ({"Transcript": [{"participantId": who, "content": what} for who, what in [("AGENT", "Hi."), ("CUSTOMER", U), ("AGENT", A)]]}, SHORT),
+    "a name with its role": ({"messages": [{"sender": "Nyx (bot)", "text": "Hi."}, {"sender": "Ann", "text": U}, {"sender": "Nyx (bot)", "text": A}]}, SHORT),
+    "a known and an unknown role": ({"dialog": turns([("seeker", U), ("supporter", A), ("seeker", V), ("supporter", B)], "speaker")}, LONG),
+    "a conversation in a list": ({"conversations": [turns([("assistant", "Hi."), *SHORT])]}, SHORT),
+    "messages by number": ({"messages": {str(n): turn for n, turn in enumerate(turns(LONG))}}, LONG),
+    "messages inside of objects": ({"messages": [{"message": turn} for turn in turns(SHORT)]}, SHORT),
+    "the newest message first in a list": ({"data": [{"role": who, "content": [{"type": "text", "text": {"value": what}}], "created_at": n} for n, (who, what) in enumerate(LONG)][::-1]}, LONG),
+    "a text of two people": ({"dialogue": f"Ann: {U}\nBob: {A}\nAnn: {V}\nBob: {B}", "summary": "x"}, LONG),
+    "a text of two persons": ({"dialogue": f"#Person1#: {U}\n#Person2#: {A}", "summary": "x"}, SHORT),
+    "turns that are a number": ({"turns": 1, "prompt": f"\n\nHuman: {U}\n\nAssistant: ", "answers": [{"answer": "No.", "rank": 2.0}, {"answer": A, "rank": 1.0}]}, SHORT),
+    "a preference behind a column of messages": ({"trajectory": turns(LONG[:3], "from", "value"), "chosen": B, "rejected": "No."}, LONG),
+    "messages and answers": ({"document": "x", "messages": turns(LONG[:3]), "answers": [B]}, LONG),
+    "earlier turns beside a query": ({"conversation_history": turns(SHORT), "user_query": V, "assistant_response": "{} " + B}, [*LONG[:3], ("assistant", "{} " + B)]),
+    "which of two, below and above zero": ({"context": turns(LONG[:3]), "response1": B, "response2": "No.", "overall_preference": -2}, LONG),
+    "labels of several answers": ({"question": U, "answers": {"choices": ["No.", A], "labels": [0, 1]}}, SHORT),
+    "steps": ({"prompt": U, "completions": ["Look.", A], "labels": [True, True]}, [SHORT[0], ("assistant", "Look.\n" + A)]),
+    "what was expected": ({"input": U, "output": "No.", "expected": A, "scores": {"x": 0}}, SHORT),
+    "a worked solution": ({"problem": U, "solution": A, "answer": "7"}, SHORT),
+    "translated Alpaca": ({"指示": "Find it.", "入力": U, "出力": A}, [("user", "Find it.\n\n" + U), SHORT[1]]),
+    "names with spaces": ({"System Prompt": "Be brief.", "Input": U, "Expected Output": A, "Actual Output": "No."}, [("system", "Be brief."), *SHORT]),
+    "who answered beside the answer": ({"Customer question": U, "Our reply": A, "Agent": "Sue", "Date": "1/2/2024"}, SHORT),
+    "who asked beside the message": ({"user": "ann{}", "message": U, "reply": A}, SHORT),
+    "how long it took": ({"response_time": "{} ms", "user_query": U, "model_reply": A}, SHORT),
+    "addresses as context": ({"question": U, "ideal_answer": A, "documents": ["http://x.y/{}"]}, SHORT),
     "a column a turn": ({"turn1_user": U, "turn1_bot": A, "turn2_user": V, "turn2_bot": B}, LONG),
     "a column a turn, numbers behind": ({"id": "x", "question_1": U, "answer_1": A, "question_2": V, "answer_2": B}, LONG),
     "paths as columns": ({f"conversations.{n}.{key}": value for n, (who, what) in enumerate(LONG) for key, value in (("from", who), ("value", what))}, LONG),
@@ -506,6 +533,48 @@ MARKED = {
     "answer": ({"prompt": U, "response": A, "answer": "reject"}, "answer"),
     "loss in every turn": ({"messages": [*turns(SHORT[:1]), {"role": "assistant", "content": A, "loss": 0}]}, "marked"),
 }
+
+
+BAD = {
+    "Status": "Rejected", "Is Correct": "false", "Quality": "Bad", "Label": 0, "Approved?": "No", "Use for training?": "no", "IS_FLAGGED": True,
+    "discarded": True, "passed": False, "helpful": "FALSE", "Thumbs": "down", "is_safe": False, "hallucination": "yes", "flag": "Dislike",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_marks_in_any_spelling(tmp_path, name):
+    verdicts = {
+        "Rejected": "Approved",
+        "Bad": "Good",
+        0: 1,
+        "No": "Yes",
+        "no": "yes",
+        "down": "up",
+        "yes": "no",
+        "Dislike": "Like",
+    }
+    good = verdicts.get(BAD[name], not BAD[name] if isinstance(BAD[name], bool) else "true")
+    rows = [
+        {"Question": f"What is {n}?", "Answer": f"It is {n}.", name: BAD[name] if n % 2 else good} for n in range(6)
+    ]
+    assert prep(tmp_path, rows)["dropped"] == {f"marked as not to be learned by {name}": 3}
+
+
+@pytest.mark.parametrize(
+    "mark",
+    [{"deleted": True}, {"if_chosen": False}, {"feedback": {"rating": "thumbsDown"}}, {"annotation": {"rating": -1}}],
+)
+def test_a_bad_answer_beside_a_good_one_is_left_out(tmp_path, mark):
+    good = {name: {"rating": 1} if isinstance(value, dict) else not value for name, value in mark.items()}
+    asked, answered = turns(SHORT)
+    for answers in (
+        [{**answered, "content": "No.", **mark}, {**answered, **good}],
+        [{**answered, **good}, {**answered, "content": "No.", **mark}],
+    ):
+        prep(tmp_path, [filled({"messages": [asked, *answers]}, n) for n in range(4)])
+        assert sorted(said(row) for row in rows_of(tmp_path)) == [
+            [tuple(turn) for turn in filled(SHORT, n)] for n in range(4)
+        ]
 
 
 @pytest.mark.parametrize("name", MARKED)
