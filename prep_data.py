@@ -13,7 +13,7 @@ Writes  into --out_dir: train.jsonl and val.jsonl (a conversation a line), train
 
 Takes about 10 seconds for Alpaca's 52,002 rows on two cores.
 
-Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 13 are what it takes
+Sections 1 to 7 are the lesson, in the order in which a row meets them; `main` ends it. Sections 8 to 14 are what it takes
 besides: speed, kinds of files and of rows, disk, the command line. To understand how a chat becomes training data, stop
 reading after `main`.
 """
