@@ -2835,6 +2835,7 @@ class Finder:
             return
         asked, answered = self.asked_and_answered(rows)
         others = [name for name in self.other_texts(rows, [*asked, *answered]) if not ABOUT_TEXTS.search(name)]
+        others = [name for name in others if answered or not re.search("description|comment|note", name, re.I)]
         if len(asked) + len(answered) == len(others) == 1:
             asked, answered = asked or others, answered or others  # what is left can be nothing else
         if len(asked) == len(answered) == 1:
