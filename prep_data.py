@@ -116,10 +116,11 @@ FORMATS = {
         "user": "input question prompt query instruction",
         "assistant": "expected_output expected expected_answer expected_response",
     },
-    "alpaca": {
-        "user": "instruction 指示 指令 instruksi talimat instrução instrucción istruzione anweisung",
-        "context": "input 入力 输入 masukan giriş entrada eingabe",
-        "assistant": "output 出力 输出 keluaran çıktı saída salida ausgabe",
+    "alpaca": {"user": "instruction", "context": "input", "assistant": "output"},
+    "translated": {
+        "user": "指示 指令 instruksi talimat instrução instrucción istruzione anweisung instruction",
+        "context": "入力 输入 masukan giriş entrada eingabe",
+        "assistant": "出力 输出 keluaran çıktı saída salida ausgabe",
     },
     "dolly": {"user": "instruction", "context": "context", "assistant": "response"},
     "openorca": {"system": "system_prompt", "user": "question", "assistant": "response"},

@@ -282,7 +282,7 @@ def test_every_drop_is_counted_by_its_reason(tmp_path):
         ("turn is not text", {"question": "a", "answer": [{"b": 1}]}),
         ("turns are not a list of messages", {"messages": "a"}),
         ("turns are not a list of messages", {"messages": [turn, "b"]}),
-        ("unknown role", {"messages": [turn, {"role": "moon", "content": "b"}]}),
+        ("unknown role", {"messages": [turn, {"role": "moon", "content": "b"}, {"role": "sun", "content": "c"}]}),
         ("needs tools", {"messages": [turn, {"role": "tool", "content": "b"}]}),
         ("wrong role order", {"messages": chat("a", "b")["messages"][::-1]}),
         ("no assistant turn", chat("a")),
