@@ -2852,9 +2852,9 @@ class Finder:
         """For a hint: columns whose names say that they are asked or answered, or else the first ones that hold texts."""
         asked, answered = self.asked_and_answered([row])
         others = self.other_texts([row], [*asked, *answered])
-        by_length = sorted(others, key=lambda name: (ABOUT_TEXTS.search(name) is not None, -len(str(row[name]))))
-        longest = by_length[: 2 - bool(asked) - bool(answered)]
-        others = [name for name in others if name in longest]
+        best = sorted(others, key=lambda name: (ABOUT_TEXTS.search(name) is not None, str(row[name]).count(" ") < 3))
+        likely = best[: 2 - bool(asked) - bool(answered)]
+        others = [name for name in others if name in likely]
         return asked or others[:1], answered or others[not asked :][:1]
 
     def other_texts(self, rows: list[dict], known: list[str]) -> list[str]:
