@@ -2816,9 +2816,9 @@ class Finder:
             return
         names = [name for name in dict.fromkeys(name for row in rows[:20] for name in row) if not NOT_GOOD.match(name)]
         stems = Counter(CANDIDATE.sub("", name) for name in names)
-        is_pair = [len(half) for half in self.asked_and_answered(rows)] == [1, 1]
+        asked, answered = self.asked_and_answered(rows)
         for name in names:
-            if is_pair and fold(name) in EARLIER_FOLDED:
+            if len(asked) == len(answered) == 1 and fold(name) in EARLIER_FOLDED:
                 continue
             values = [row[name] for row in rows if holds(row.get(name))]
             found = sum(self.is_chat(value) or (name in TALKS and are_sentences(value)) for value in values)
@@ -2834,19 +2834,21 @@ class Finder:
                 continue
             self.tally.found[f"file whose column {name[:40]} holds the conversations"] += 1
             return
-        asked, answered = self.asked_and_answered(rows)
+        self.find_pair(rows, asked, answered)
+
+    def find_pair(self, rows: list[dict], asked: list[str], answered: list[str]) -> None:
+        """A question and its answer in the columns that their names tell, or in one of these and the only other text."""
         others = [name for name in self.other_texts(rows, [*asked, *answered]) if not ABOUT_TEXTS.search(name)]
         others = [name for name in others if answered or not re.search("description|comment|note", name, re.I)]
         if len(asked) + len(answered) == len(others) == 1:
             asked, answered = asked or others, answered or others  # what is left can be nothing else
-        if len(asked) == len(answered) == 1:
-            self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
-            if any(map(self.reads, rows[:20])):
-                self.tally.found[
-                    f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"
-                ] += 1
-            else:
-                del self.formats["found"]
+        if not len(asked) == len(answered) == 1:
+            return
+        self.formats["found"] = {"user": asked[0], "assistant": answered[0]}
+        if any(map(self.reads, rows[:20])):
+            self.tally.found[f"file whose columns {asked[0][:40]} and {answered[0][:40]} are question and answer"] += 1
+        else:
+            del self.formats["found"]
 
     def likely(self, row: dict) -> tuple[list[str], list[str]]:
         """For a hint: columns whose names say that they are asked or answered, or else the first ones that hold texts."""
