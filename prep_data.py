@@ -2545,7 +2545,7 @@ def best_path(node: dict) -> list[dict]:
         path.append(min(nodes, key=rank))
         replies = path[-1].get(first_of(path[-1], REPLIES) or "")
         nodes = [reply for reply in replies if is_good(reply)] if isinstance(replies, list) else []
-    return [message_of(node) for node in path]
+    return [message_of(as_message(node)) for node in path]
 
 
 def are_sentences(value: Any) -> bool:
@@ -3196,6 +3196,8 @@ class Finder:
                 return self.turns_from(last_branch(value), depth + 1)
             if value and all(str(key).isdecimal() for key in value):
                 return self.turns_from(as_lists({str(key): turn for key, turn in value.items()}), depth + 1)
+            if len(value) > 1 and all(map(is_turn, value.values())):  # by names such as round_1
+                return self.turns_from([*value.values()], depth + 1)
             columns = [column for column in value.values() if isinstance(column, list)]
             if first_of(value, SPEAKER) and len(columns) == len(value) and len(set(map(len, columns))) == 1:
                 return self.turns_from([dict(zip(value, values)) for values in zip(*columns)], depth + 1)
@@ -3205,6 +3207,8 @@ class Finder:
             raise Drop("turns are not a list of messages")
         if value and all(isinstance(turn, str) for turn in value):
             return self.spoken_in_turn(value)
+        if len(value) == 1 and isinstance(value[0], dict) and first_of(value[0], REPLIES) and depth < 4:
+            return self.turns_from(best_path(value[0]), depth + 1)
         if value and all(isinstance(turn, list) and turn and all(map(is_turn, turn)) for turn in value):
             if len(value) > 1:
                 raise Drop("several conversations in one row: a row each")

@@ -289,6 +289,8 @@ READ = {
     "participants": ({"Transcript": [{"participantId": who, "content": what} for who, what in [("AGENT", "Hi."), ("CUSTOMER", U), ("AGENT", A)]]}, SHORT),
     "a name with its role": ({"messages": [{"sender": "Nyx (bot)", "text": "Hi."}, {"sender": "Ann", "text": U}, {"sender": "Nyx (bot)", "text": A}]}, SHORT),
     "a known and an unknown role": ({"dialog": turns([("seeker", U), ("supporter", A), ("seeker", V), ("supporter", B)], "speaker")}, LONG),
+    "messages below one another": ({"messages": [{"text": U, "isCreatedByUser": True, "children": [{"text": A, "isCreatedByUser": False, "children": []}]}]}, SHORT),
+    "pairs by name": ({"conversation": {"round_1": {"user": U, "assistant": A}, "round_2": {"user": V, "assistant": B}}}, LONG),
     "a conversation in a list": ({"conversations": [turns([("assistant", "Hi."), *SHORT])]}, SHORT),
     "messages by number": ({"messages": {str(n): turn for n, turn in enumerate(turns(LONG))}}, LONG),
     "messages inside of objects": ({"messages": [{"message": turn} for turn in turns(SHORT)]}, SHORT),
