@@ -734,11 +734,15 @@ def can_be_packed(model: torch.nn.Module) -> bool:
     return torch.backends.mkldnn.is_available() and (is_bf16 or model.dtype == torch.float32)
 
 
+LEAST_PACKED = 500_000  # weights; a call of the kernel costs more than the product of a thin layer
+
+
 def pack(model: torch.nn.Module) -> None:
-    """Put PackedLinear in the place of every linear layer."""
+    """Put PackedLinear in the place of every linear layer that is no thin one."""
     for module in list(model.modules()):
         for name, child in module.named_children():
-            if isinstance(child, (torch.nn.Linear, transformers.pytorch_utils.Conv1D)):  # Conv1D's is (in, out)
+            is_linear = isinstance(child, (torch.nn.Linear, transformers.pytorch_utils.Conv1D))  # Conv1D's is (in, out)
+            if is_linear and child.weight.numel() > LEAST_PACKED:
                 weight = child.weight.data if isinstance(child, torch.nn.Linear) else child.weight.data.T
                 setattr(module, name, PackedLinear(weight, child.bias))
 

@@ -346,6 +346,7 @@ def part_speed(args) -> list[str]:
     import bench_inference
     import torch
 
+    import inference
     import train
 
     spans = watch_steps(train)
@@ -365,6 +366,11 @@ def part_speed(args) -> list[str]:
         )
         limit = bench_inference.bandwidth()
         found = bench_inference.measure(Path(work, "run"), "fp32", 3)  # however little it has learned
+        inference.LEAST_PACKED = 0
+        found += [
+            (f"{name}, thin layers packed too", *rest)
+            for name, *rest in bench_inference.measure(Path(work, "run"), "fp32", 3)[:2]
+        ]
     first, *others = [ended - began for began, ended in spans]
     rows = [
         f"| {name} | {token:.3f} | {rate:.1f} | {rate * weights / limit:.0%} |" for name, token, rate, weights in found
