@@ -2088,6 +2088,7 @@ SENDER, REPLIED = (
 # Who sent it, where its time stands beside it; without, an author may have written whole books.
 SENDER_AT_A_TIME = (*SENDER, "author", "name", "username", "user_id", "from_id", "author_id", "from_number")
 TIMES = ("created_at", "timestamp", "time", "date", "datetime", "sent_at", "created", "ts")
+MESSAGE_TYPES = {"human", "user", "ai", "assistant", "system", "tool", "function"}
 # Keys that say who speaks by true and false: the value that stands for the user.
 IS_USER = {
     **dict.fromkeys(("isuser", "fromuser", "isfromuser", "ishuman", "iscustomer", "fromcustomer", "iscreatedbyuser", "inbound"), True),
@@ -2468,7 +2469,7 @@ def as_message(row: dict) -> dict:
     """A row, with the names of the tables for the keys of a message."""
     if not (found := spellings(tuple(row))):
         kind = row.get("type")  # as LangChain calls a role
-        if isinstance(kind, str) and kind.lower() in ROLES and not given(row, SPEAKER) and first_of(row, SAID):
+        if isinstance(kind, str) and kind.lower() in MESSAGE_TYPES and not given(row, SPEAKER) and first_of(row, SAID):
             return {"role" if name == "type" else name: value for name, value in row.items()}
         return row
     flags = {

@@ -621,6 +621,11 @@ def test_what_is_no_verdict_drops_nothing(tmp_path, more):
     assert not prep(tmp_path, rows)["dropped"]
 
 
+def test_the_type_of_a_text_is_no_role(tmp_path):
+    prep(tmp_path, [{"type": "question" if n % 2 else "answer", "text": f"Text number {n}."} for n in range(6)])
+    assert len(rows_of(tmp_path)) == 6
+
+
 def test_the_class_of_a_text_is_no_verdict(tmp_path):
     rows = [{"text": f"A film, number {n}.", "label": n % 2} for n in range(8)]
     assert not prep(tmp_path, rows)["dropped"]
