@@ -1827,10 +1827,10 @@ def unwrap(look: Look, value: dict) -> list[Any]:
         return [{**shared, **row} if shared else row for key in used for row in by_name[key]]
     if (
         len(lists) == len(value)
-        and all(map(part_of, value))
+        and {"train"} <= {*map(part_of, value)} <= {"train", "val"}
         and all(row and all(map(are_sentences, row)) for row in lists.values())
     ):
-        used = [key for key in lists if part_of(key) != "val"] or [*lists]
+        used = [key for key in lists if part_of(key) != "val"]
         look.note(
             f"lists of texts under {some(used)}" + f"; not used: {some(lists.keys() - set(used))}" * (used != [*lists])
         )
@@ -2134,6 +2134,12 @@ NOT_TO_BE_LEARNED = {
 }
 MARKS = {name: value for value, names in NOT_TO_BE_LEARNED.items() for name in names.split()}
 CLASSES = {
+    "helpful",
+    "is_helpful",
+    "safe",
+    "is_safe",
+    "harmful",
+    "is_harmful",
     "flag",
     "pass",
     "use",
@@ -2699,7 +2705,9 @@ class Finder:
         self.marks = {name for name, found in values.items() if found and None not in found} | AMOUNTS
         self.marks |= {name for name in names if mark_of(name) in AMOUNTS}
         if not any(row.get("answer") in ("accept", "reject") for row in rows):
-            self.marks.discard("answer")  # yes and no may be what is asked for
+            self.marks = {
+                name for name in self.marks if mark_of(name) != "answer"
+            }  # yes and no may be what is asked for
         if args.marked == "keep":
             self.marks = set()
         at_a_time = rows and any(name.lower() in TIMES and holds(value) for name, value in rows[0].items())
@@ -3448,7 +3456,8 @@ def find_lists(rows: list[dict], tally: Tally) -> Reshape | None:
         if not isinstance(row, dict):
             return row
         return {
-            name: listed(value) if name in found and isinstance(value, str) else value for name, value in row.items()
+            name: (listed(value) or value) if name in found and isinstance(value, str) else value
+            for name, value in row.items()
         }
 
     return reshape

@@ -621,6 +621,28 @@ def test_what_is_no_verdict_drops_nothing(tmp_path, more):
     assert not prep(tmp_path, rows)["dropped"]
 
 
+@pytest.mark.parametrize("name", ["Answer", "helpful", "is_safe", "Toxic"])
+def test_a_class_beside_a_text_in_any_spelling_is_no_verdict(tmp_path, name):
+    prep(tmp_path, [{"text": f"Text number {n}.", name: "yes" if n % 2 else "no"} for n in range(6)])
+    assert len(rows_of(tmp_path)) == 6
+
+
+def test_a_cell_that_is_no_list_stays_as_it_is(tmp_path):
+    rows = [{"question": f"Why {n}?", "answers": json.dumps([f"So {n}."])} for n in range(25)]
+    prep(tmp_path, [*rows, {"question": "Why not?", "answers": "[as you like]"}])
+    assert "[as you like]" in {row["messages"][1]["content"] for row in rows_of(tmp_path)}
+
+
+def test_splits_of_texts_that_hold_no_training_split_are_refused(tmp_path, capsys):
+    talks = [[f"Who is {n}?", f"It is {n}, my friend."] for n in range(6)]
+    file, command = tmp_path / "x.json", ["--out_dir", tmp_path / "out", "--train_tokenizer", 260]
+    file.write_text(json.dumps({"valid": talks}))
+    mistake(capsys, prep_data.main, ["--dataset", file, *command])
+    file.write_text(json.dumps({"train": talks, "valid": talks[:2]}))
+    prep_data.main([str(argument) for argument in ["--dataset", file, *command]])
+    assert len(rows_of(tmp_path)) == 6
+
+
 def test_the_type_of_a_text_is_no_role(tmp_path):
     prep(tmp_path, [{"type": "question" if n % 2 else "answer", "text": f"Text number {n}."} for n in range(6)])
     assert len(rows_of(tmp_path)) == 6
