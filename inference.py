@@ -159,7 +159,7 @@ class Chatbot:
             if config.num_hidden_layers > n_tensors:  # building so many would take for ever
                 raise ValueError(f"{config.num_hidden_layers} layers are more than the weights have")
         with reading(folder, *TOKENIZER):
-            self.tokenizer = transformers.AutoTokenizer.from_pretrained(self.name, config=config, **only_read)
+            self.tokenizer = tokenizer_class(folder).from_pretrained(self.name, config=config, **only_read)
         self.defaults = {}
         if (folder / "generation_config.json").is_file():
             with reading(folder, "generation_config.json"):
@@ -812,6 +812,14 @@ def take_rope_parameters(config) -> None:
     config.rope_theta = rope["rope_theta"]
     if rope.get("rope_type", "default") != "default":
         config.rope_scaling = {key: value for key, value in rope.items() if key != "rope_theta"}
+
+
+def tokenizer_class(folder: Path) -> type:
+    """The class that its folder names; what transformers 5 calls TokenizersBackend is PreTrainedTokenizerFast in 4."""
+    said = folder / "tokenizer_config.json"
+    if said.is_file() and json.loads(said.read_text(encoding="utf-8")).get("tokenizer_class") == "TokenizersBackend":
+        return transformers.PreTrainedTokenizerFast
+    return transformers.AutoTokenizer
 
 
 def see_that_it_is_whole(model: torch.nn.Module, info: dict, advice: str) -> None:

@@ -70,7 +70,13 @@ import transformers
 from accelerate.utils import gather_object
 from torch.utils.checkpoint import checkpoint
 from torch.utils.tensorboard import SummaryWriter
-from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
+from transformers import (
+    AttentionInterface,
+    AutoModelForCausalLM,
+    AutoTokenizer,
+    GenerationConfig,
+    PreTrainedTokenizerFast,
+)
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 gc.freeze()  # what has loaded stays: to look at it again takes a quarter of a short call, most of it at the exit
@@ -1931,7 +1937,11 @@ def refuse_other_tokens(name: str, config, tokenizer) -> int:
     Returns how many tokens the model knows: its embedding may have more rows than that (Qwen's has 267).
     """
     try:
-        theirs = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        try:
+            # from tokenizer.json, as prep_data.py, whatever class it is said to be: transformers 4 has not those of 5
+            theirs = PreTrainedTokenizerFast.from_pretrained(name)
+        except Exception:  # an old folder has vocab.json and merges.txt instead
+            theirs = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
         rules = [json.loads(each.backend_tokenizer.to_str())["model"].get("merges") for each in (theirs, tokenizer)]
         ids = tokenizer.get_vocab()
         other = sorted(
@@ -1945,9 +1955,10 @@ def refuse_other_tokens(name: str, config, tokenizer) -> int:
         say(f"warning: {name} has no tokenizer of its own to compare with: its tokens are taken for those of the data")
         return config.vocab_size
     if other or rules[0] != rules[1]:
+        difference = f"such as the token {other[0]!r}" if other else "its merges differ"
         fail(
-            f"--init_from {name} has another tokenizer than the data (such as the token {other[:1] or 'merges'}); make the "
-            f"data with its own: python prep_data.py --tokenizer {quoted(name)} ..."
+            f"--init_from {name} has another tokenizer than the data ({difference}); make the data with its own: "
+            f"python prep_data.py --tokenizer {quoted(name)} ..."
         )
     return min(config.vocab_size, 1 + max(theirs.get_vocab().values()))
 

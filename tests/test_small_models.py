@@ -55,6 +55,13 @@ STEPS = (
 )
 
 
+def save_as_5(tokenizer, folder):
+    """Under the name that transformers 5 gives the class, which 4 does not know."""
+    tokenizer.save_pretrained(folder)
+    config = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps({**config, "tokenizer_class": "TokenizersBackend"}))
+
+
 @pytest.fixture(scope="module", params=BASES)
 def base(request, tmp_path_factory):
     """(folder of a model in bf16, in several files, that nobody here has made; folder of data with its tokenizer)."""
@@ -64,7 +71,7 @@ def base(request, tmp_path_factory):
     config.vocab_size = len(tokenizer) + spare
     torch.manual_seed(0)
     AutoModelForCausalLM.from_config(config).to(torch.bfloat16).save_pretrained(folder / "base", max_shard_size="20KB")
-    tokenizer.save_pretrained(folder / "base")
+    save_as_5(tokenizer, folder / "base")
     config = json.loads((folder / "base/config.json").read_text())  # as transformers 5 has it, which 4 does not know
     config = {key: value for key, value in config.items() if not key.startswith("rope_")}
     config["rope_parameters"] = {"rope_type": "default", **ROPE[request.param]}
@@ -120,7 +127,7 @@ def test_new_tokens_begin_as_the_mean_and_the_others_as_they_were(base):
     tokenizer = AutoTokenizer.from_pretrained(base[1] / "tokenizer")
     config = train.build_config(args, n_vocab)
     n_known = train.refuse_other_tokens(args.init_from, config, tokenizer)
-    assert n_known == len(AutoTokenizer.from_pretrained(base[0]))
+    assert n_known == len(PreTrainedTokenizerFast.from_pretrained(base[0]))
     ours = train.build_model(args, n_vocab, "sdpa", n_known).get_input_embeddings().weight
     theirs = AutoModelForCausalLM.from_pretrained(base[0], dtype=torch.float32).get_input_embeddings().weight
     assert torch.equal(ours[:n_known], theirs[:n_known])
@@ -206,7 +213,7 @@ def instructed(tmp_path_factory):
     torch.manual_seed(0)
     shape = {**SHAPE, "max_position_embeddings": 8192, "vocab_size": len(tokenizer), "num_key_value_heads": 2}
     AutoModelForCausalLM.from_config(LlamaConfig(**shape)).save_pretrained(folder / "model")
-    tokenizer.save_pretrained(folder / "model")
+    save_as_5(tokenizer, folder / "model")
     return folder / "model"
 
 
@@ -238,7 +245,7 @@ def test_a_tuned_model_is_compared_with_one_of_another_format(instructed, tmp_pa
     assert intervals["bits per byte"] == intervals["stopped by itself"] == 3  # two models and their difference
     assert intervals["perplexity"] == intervals["mean length, tokens"] == 2 and "their tokens differ" in said.err
     # of what both can hold, by transformers alone
-    tokenizer = AutoTokenizer.from_pretrained(instructed)
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(instructed)
     model = AutoModelForCausalLM.from_pretrained(instructed, dtype=torch.float32)
     nats = size = 0.0
     for row in rows:
