@@ -3711,16 +3711,17 @@ def load_bpe(name: str) -> Any:
 
     SmolLM2's lacks 21 bytes, such as control characters; a row that holds one is dropped when it is encoded.
     """
-    from huggingface_hub import hf_hub_download
     from tokenizers import Tokenizer
 
     try:
-        folder = Path(name)  # from_pretrained makes an empty tokenizer when it cannot find the files
-        file = folder / "tokenizer.json" if folder.is_dir() else hf_hub_download(name, "tokenizer.json")
-        parts = json.loads(Path(file).read_text(encoding="utf-8"))
+        parts, special = read_tokenizer(name)
         for token in parts["added_tokens"]:
-            if token["content"] in (EOS, *ROLE_TOKENS):  # some take the spaces around them along
+            if token["special"] or token["content"] in (EOS, *ROLE_TOKENS, *special):
+                # some take the spaces around them along, or letters that only look like theirs
                 token.update(special=True, normalized=False, lstrip=False, rstrip=False, single_word=False)
+        if parts["model"].get("type") == "BPE":
+            parts["model"]["dropout"] = None  # which draws other ids for the same text each time
+            fill_holes(parts)
         bpe = Tokenizer.from_str(json.dumps({**parts, "truncation": None, "padding": None}))
     except Exception as error:  # of many kinds, and none is a fault of this script
         fail(f"--tokenizer {quoted(name)}: {reason(error)}; check it and the network, or use --train_tokenizer 8192")
@@ -3730,13 +3731,64 @@ def load_bpe(name: str) -> Any:
     return bpe
 
 
+def read_tokenizer(name: str) -> tuple[dict, set[str]]:
+    """(tokenizer.json of a hub id or folder, the special tokens that only tokenizer_config.json knows as such)."""
+    from huggingface_hub import hf_hub_download
+    from huggingface_hub.errors import EntryNotFoundError, LocalEntryNotFoundError
+
+    def read_json(file: str) -> dict:
+        path = Path(name, file) if Path(name).is_dir() else Path(hf_hub_download(name, file))
+        return json.loads(path.read_text(encoding="utf-8"))
+
+    missing = (FileNotFoundError, EntryNotFoundError)
+    try:
+        parts = read_json("tokenizer.json")
+    except missing as error:
+        if isinstance(error, LocalEntryNotFoundError):  # it was the network
+            raise
+        parts = read_old_tokenizer(name)
+    try:
+        told = read_json("tokenizer_config.json").get("added_tokens_decoder", {}).values()
+    except missing:
+        told = []
+    return parts, {token["content"] for token in told if token.get("special")}
+
+
+def read_old_tokenizer(name: str) -> dict:
+    """What tokenizer.json would hold, of the vocab.json and merges.txt that older models have instead."""
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
+        if not tokenizer.get_vocab():  # what it makes of no file
+            raise ValueError
+        return json.loads(tokenizer.backend_tokenizer.to_str())
+    except Exception:
+        files = "tokenizer.json, nor vocab.json and merges.txt"
+        raise ValueError(f"it has no {files} (files of SentencePiece and tiktoken are not read)") from None
+
+
+def fill_holes(parts: dict) -> None:
+    """A token for each id that has none below the highest: new tokens get the ids that follow the number of tokens.
+
+    Its name holds a space, which in GPT-2's byte alphabet is another letter, so no text becomes one.
+    """
+    vocabulary = parts["model"]["vocab"]
+    used = {*vocabulary.values(), *(token["id"] for token in parts["added_tokens"])}
+    vocabulary.update((f"<|unused {i}|>", i) for i in range(max(used, default=0)) if i not in used)
+
+
 def neutral_forms(tokenizer: Any) -> list[tuple[str, str]]:
     """(control string, what stands for it in content) for every special token, to be replaced one after the other.
 
     A space breaks each, and none has one itself, so no replacement makes a control string anew. Of a numbered family
     (`<|reserved_special_token_7|>`) what they begin with is broken, once for all.
     """
-    tokens = [token.content for token in tokenizer.added_tokens_decoder.values() if token.special]
+    added = tokenizer.added_tokens_decoder.values()
+    for token in added:  # such as "<|user|>name", which is found first where a question begins with "name"
+        if any(role in token.content != role for role in (EOS, *ROLE_TOKENS)):
+            fail(f"the token {token.content!r} of this tokenizer holds one of the chat format; {KNOWN_TOKENIZERS}")
+    tokens = [token.content for token in added if token.special]
     stems = {token: match[1] for token in tokens if (match := re.match(r"(.{4,}?)\d+\D*$", token))}
     families = Counter(stems.values())
     strings = [stems[token] if families[stems.get(token)] > 3 else token for token in tokens]

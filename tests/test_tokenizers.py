@@ -124,19 +124,7 @@ def hostile(rng: random.Random, tokens: list[str]) -> str:
     return "".join(pieces)
 
 
-ODD = [
-    "<s>",
-    "</s>",
-    "[INST]",
-    "<<SYS>>",
-    "|x|",
-    "||end||",
-    "<|a|",
-    "<｜begin▁of▁sentence｜>",
-    "a<|user|>b",
-    "{%x",
-    "'}}",
-]
+ODD = ["<s>", "</s>", "[INST]", "<<SYS>>", "|x|", "||end||", "<|a|", "<｜begin▁of▁sentence｜>", "{%x", "'}}"]
 
 
 @pytest.mark.parametrize("kind", [*KINDS, "odd"])
@@ -168,6 +156,100 @@ def test_a_token_that_a_text_could_fake_is_refused(token, tmp_path, capsys):
     with pytest.raises(SystemExit, match="2"):
         prepare(tmp_path, TEXTS)
     assert f"a text could fake the special token {token!r}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "token",
+    ["a<|user|>b", AddedToken("<|user|>name", normalized=False), AddedToken("<|assistant|>\n", special=True)],
+    ids=["around", "before a name", "before a line"],
+)
+def test_a_token_that_would_swallow_a_role_is_refused(token, tmp_path, capsys):
+    """A question that begins with "name" would have no role."""
+    make(tmp_path / "theirs", byte_level(True), None, [], [token])
+    with pytest.raises(SystemExit, match="2"):
+        prepare(tmp_path, TEXTS)
+    assert "of this tokenizer holds one of the chat format" in capsys.readouterr().err
+
+
+def change(folder, edit, **config) -> Tokenizer:
+    """The same tokenizer with a changed tokenizer.json, and what tokenizer_config.json says besides."""
+    file = folder / "tokenizer.json"
+    parts = json.loads(file.read_text(encoding="utf-8"))
+    edit(parts)
+    file.write_text(json.dumps(parts), encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "PreTrainedTokenizerFast", **config}))
+    return Tokenizer.from_file(str(file))
+
+
+def spread(parts):
+    """Ids of added tokens far from each other, as in what is made of tiktoken's o200k_base."""
+    vocabulary = parts["model"]["vocab"]
+    for n, token in enumerate(parts["added_tokens"]):
+        vocabulary.pop(token["content"], None)
+        token["id"] = 500 + 7 * n
+        vocabulary[token["content"]] = token["id"]
+
+
+def prune(parts):
+    """Words that a model does without leave their ids behind."""
+    vocabulary, merges = parts["model"]["vocab"], parts["model"]["merges"]
+    gone = {token for token in vocabulary if len(token) > 4 and not token.startswith("<")}
+    kept = {token: i for token, i in vocabulary.items() if token not in gone}
+    parts["model"]["vocab"] = {**kept, **{token["content"]: token["id"] for token in parts["added_tokens"]}}
+    pairs = [merge if isinstance(merge, list) else merge.split(" ") for merge in merges]
+    parts["model"]["merges"] = [pair for pair in pairs if not gone & {*pair, "".join(pair)}]
+
+
+@pytest.mark.parametrize("edit", [spread, prune])
+def test_ids_may_have_holes(edit, tmp_path):
+    make(tmp_path / "theirs", *KINDS["qwen"])
+    theirs = change(tmp_path / "theirs", edit)
+    vocabulary = theirs.get_vocab()
+    assert len(vocabulary) <= max(vocabulary.values())
+    rows = prepare(tmp_path, [*TEXTS, "a <think> b"])
+    saved = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    assert sorted(saved.get_vocab().values()) == list(range(len(saved)))  # no two tokens have one id
+    assert vocabulary.items() <= saved.get_vocab().items()
+    assert saved.convert_tokens_to_ids("<|system|>") > max(vocabulary.values())
+    for text in TEXTS:
+        ids = theirs.encode(text, add_special_tokens=False).ids
+        assert saved(text).input_ids == ids and any(ids == row[1 : len(ids) + 1] for row in rows)
+
+
+@pytest.mark.parametrize("spelled", ["[MAS\u212a]", "[MASK]"])
+def test_letters_that_become_a_special_token_are_text(spelled, tmp_path):
+    """The sign of the unit Kelvin is a K to NFC, and some special tokens are looked for after it."""
+    masks = [AddedToken("[MASK]", special=True, normalized=True, lstrip=True)]
+    make(tmp_path / "theirs", byte_level(True), normalizers.NFC(), ["<|endoftext|>"], masks)
+    rows = prepare(tmp_path, [*TEXTS, f"a {spelled} b"])
+    saved = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    assert len(rows) == 5 and not any(saved.convert_tokens_to_ids("[MASK]") in ids for ids in rows)
+
+
+def test_what_only_the_config_calls_special_is_special(tmp_path):
+    make(tmp_path / "theirs", byte_level(True), None, ["<|endoftext|>"], [AddedToken("<|im_start|>", normalized=False)])
+    told = {"added_tokens_decoder": {"400": {"content": "<|im_start|>", "special": True}}}
+    change(tmp_path / "theirs", lambda parts: None, **told)
+    rows = prepare(tmp_path, [*TEXTS, "a <|im_start|> b"])
+    saved = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    assert len(rows) == 5 and not any(saved.convert_tokens_to_ids("<|im_start|>") in ids for ids in rows)
+
+
+def test_a_tokenizer_of_two_files(tmp_path, capsys):
+    """Models of GPT-2's first years, such as DialoGPT, have no tokenizer.json."""
+    theirs = make(tmp_path / "made", *KINDS["gpt2"])
+    (tmp_path / "theirs").mkdir()
+    theirs.model.save(str(tmp_path / "theirs"))
+    (tmp_path / "theirs/tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "GPT2Tokenizer"}))
+    prepare(tmp_path, TEXTS)
+    saved = AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
+    assert all(saved(text).input_ids == theirs.encode(text).ids for text in TEXTS)
+    (tmp_path / "theirs/merges.txt").unlink()
+    (tmp_path / "theirs/vocab.json").unlink()
+    (tmp_path / "theirs/tokenizer.model").write_bytes(b"\0")
+    with pytest.raises(SystemExit, match="2"):
+        prepare(tmp_path, TEXTS, "--overwrite")
+    assert "has no tokenizer.json, nor vocab.json and merges.txt" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
