@@ -40,6 +40,7 @@ import json
 import math
 import platform
 import random
+import re
 import select
 import shlex
 import shutil
@@ -68,15 +69,10 @@ import torch
 import torch.nn.functional as F
 import transformers
 from accelerate.utils import gather_object
+from tokenizers import Tokenizer
 from torch.utils.checkpoint import checkpoint
 from torch.utils.tensorboard import SummaryWriter
-from transformers import (
-    AttentionInterface,
-    AutoModelForCausalLM,
-    AutoTokenizer,
-    GenerationConfig,
-    PreTrainedTokenizerFast,
-)
+from transformers import AttentionInterface, AutoModelForCausalLM, AutoTokenizer, GenerationConfig
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 
 gc.freeze()  # what has loaded stays: to look at it again takes a quarter of a short call, most of it at the exit
@@ -1346,7 +1342,7 @@ def describe(args, model, n_parameters: int, rows: Rows, max_steps: float, where
 def contradictions(args, max_steps: float) -> list[str]:
     """Settings that do nothing, or not what they seem to, beside others."""
     unset, hours_alone = build_parser().get_default, math.isinf(max_steps)
-    shape = [f"--{name}" for name in ("n_layer", "n_embd", "n_head") if getattr(args, name)]
+    shape = [f"--{name}" for name in ("cfg", "n_layer", "n_embd", "n_head") if getattr(args, name) != unset(name)]
     doubts = {
         f"--warmup_steps {args.warmup_steps} of {max_steps} steps: the learning rate never reaches its peak": (
             (args.warmup_steps or 0) >= max_steps
@@ -1852,6 +1848,8 @@ ARCHITECTURE = {
     "attention_bias mlp_bias tie_word_embeddings",
 }
 ARCHITECTURE["qwen2"] = ARCHITECTURE["qwen3"] = ARCHITECTURE["llama"]
+ROPE_TYPES = ("default", "linear", "dynamic", "llama3", "yarn")  # those that ARCHITECTURE says all about
+KNOWN_BASES = "use HuggingFaceTB/SmolLM2-360M, Qwen/Qwen3-0.6B, gpt2-medium or their like"
 OLD_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # no weights: older files hold them
 
 
@@ -1859,18 +1857,21 @@ def load_config(args, n_vocab: int):
     """The config of `--init_from`, when that is a model that these rows can train."""
     name = args.init_from
     with foreign(name, "config.json"):
+        if Path(name).is_file():
+            fail(f"--init_from {name} is a file; give the folder that it lies in")
         if (Path(name) / "adapter_config.json").exists():
             fail(f"--init_from {name} is an adapter, not a model; merge it into its model first")
         given = transformers.AutoConfig.from_pretrained(name, trust_remote_code=False)
         if given.model_type not in ARCHITECTURE:
             fail(
-                f"--init_from {name} is a {given.model_type} model; use one of type {', '.join(ARCHITECTURE)}, such as "
-                "HuggingFaceTB/SmolLM2-135M"
+                f"--init_from {name} is a {given.model_type} model and not of type {', '.join(ARCHITECTURE)}; {KNOWN_BASES}"
             )
         if getattr(given, "quantization_config", None):
             fail(f"--init_from {name} is quantized and cannot be trained; use the model that it was made from")
         kept = {key: value for key, value in given.to_dict().items() if key in ARCHITECTURE[given.model_type].split()}
         config = type(given)(**with_both_names(kept))
+        if (rope := rope_type(given)) not in ROPE_TYPES:
+            fail(f"--init_from {name} has positions of type {rope}, not of {', '.join(ROPE_TYPES)}; {KNOWN_BASES}")
         if not 0 < config.num_hidden_layers <= 1000 or not 0 < config.hidden_size <= 10**5:
             fail(f"{name}: config.json says {config.num_hidden_layers} layers x {config.hidden_size}: no such model")
         if args.seq_len > config.max_position_embeddings:
@@ -1878,8 +1879,13 @@ def load_config(args, n_vocab: int):
                 f"--seq_len {args.seq_len} is beyond the {config.max_position_embeddings} positions of {name}; "
                 f"use --seq_len {config.max_position_embeddings}"
             )
-        if getattr(given, "use_sliding_window", False) and args.seq_len > (given.sliding_window or math.inf):
-            fail(f"--init_from {name} sees {given.sliding_window} tokens back; use --seq_len {given.sliding_window}")
+        if getattr(given, "use_sliding_window", False) and given.sliding_window:
+            if args.seq_len > given.sliding_window:
+                fail(
+                    f"--init_from {name} sees {given.sliding_window} tokens back; use --seq_len {given.sliding_window}"
+                )
+            # a chat of no more than that needs no window, and what train.py writes has none
+            config.max_position_embeddings = min(config.max_position_embeddings, given.sliding_window)
         if config.vocab_size < n_vocab - 4:  # the three role tokens may be new to it, and <|endoftext|>
             fail(
                 f"--init_from {name} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
@@ -1887,6 +1893,12 @@ def load_config(args, n_vocab: int):
             )
     args.arch = config.model_type
     return config
+
+
+def rope_type(config) -> str:
+    """The way in which RoPE is stretched, by the names of transformers 5 and 4."""
+    rope = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    return rope.get("rope_type") or rope.get("type") or "default"
 
 
 def with_both_names(config: dict) -> dict:
@@ -1932,21 +1944,16 @@ def load_pretrained(name: str, config, **how):
 
 
 def refuse_other_tokens(name: str, config, tokenizer) -> int:
-    """The tokens of the model `name` must be those of the data, cut from text by the same merges; the data has more.
+    """The tokens of the model `name` must be those of the data, cut from text in the same way; the data has more.
 
     Returns how many tokens the model knows: its embedding may have more rows than that (Qwen's has 267).
     """
     try:
-        try:
-            # from tokenizer.json, as prep_data.py, whatever class it is said to be: transformers 4 has not those of 5
-            theirs = PreTrainedTokenizerFast.from_pretrained(name)
-        except Exception:  # an old folder has vocab.json and merges.txt instead
-            theirs = AutoTokenizer.from_pretrained(name, trust_remote_code=False)
-        rules = [json.loads(each.backend_tokenizer.to_str())["model"].get("merges") for each in (theirs, tokenizer)]
-        ids = tokenizer.get_vocab()
-        other = sorted(
-            (token for token, i in theirs.get_vocab().items() if i < len(tokenizer) and ids.get(token) != i), key=len
-        )
+        bpe = read_bpe(name)
+        theirs, ours = bpe.get_vocab(), tokenizer.get_vocab()
+        n_known = min(
+            config.vocab_size, 1 + max(theirs.values())
+        )  # of none, which transformers makes of no file, an error
     except Exception as error:
         if any((Path(name) / file).exists() for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json")):
             fail(f"--init_from {name}: its tokenizer cannot be read: {first_line(error)}")
@@ -1954,13 +1961,29 @@ def refuse_other_tokens(name: str, config, tokenizer) -> int:
             fail(f"--init_from {name} has {config.vocab_size:,} tokens, the data {len(tokenizer):,}, and no tokenizer")
         say(f"warning: {name} has no tokenizer of its own to compare with: its tokens are taken for those of the data")
         return config.vocab_size
-    if other or rules[0] != rules[1]:
-        difference = f"such as the token {other[0]!r}" if other else "its merges differ"
+    other = sorted((token for token, i in theirs.items() if i < len(tokenizer) and ours.get(token) != i), key=len)
+    if other or way_of_cutting(bpe) != way_of_cutting(tokenizer.backend_tokenizer):
+        difference = f"such as the token {other[0]!r}" if other else "it cuts words otherwise"
         fail(
             f"--init_from {name} has another tokenizer than the data ({difference}); make the data with its own: "
             f"python prep_data.py --tokenizer {quoted(name)} ..."
         )
-    return min(config.vocab_size, 1 + max(theirs.get_vocab().values()))
+    return n_known
+
+
+def read_bpe(name: str) -> Tokenizer:
+    """The tokenizer of a model as prep_data.py reads it: from tokenizer.json, whatever class that is said to be of."""
+    file = transformers.utils.cached_file(name, "tokenizer.json", _raise_exceptions_for_missing_entries=False)
+    if file:
+        return Tokenizer.from_file(file)
+    return AutoTokenizer.from_pretrained(name, trust_remote_code=False).backend_tokenizer  # vocab.json and merges.txt
+
+
+def way_of_cutting(bpe: Tokenizer) -> tuple:
+    """What decides, beside the vocabulary, which tokens a text becomes. Offsets into the text are nobody's here."""
+    parts = json.loads(bpe.to_str())
+    words = re.sub(r'"trim_offsets": \w+', "", json.dumps(parts["pre_tokenizer"]))
+    return parts["model"].get("merges"), words, parts["normalizer"]
 
 
 @contextlib.contextmanager
@@ -1969,8 +1992,11 @@ def foreign(name: str, part: str):
     try:
         yield
     except Exception as error:
-        if Path(name).is_dir():
-            fail(f"{name} is not a model folder that can be read ({part}): {first_line(error)}")
+        if Path(name).exists():
+            why = " ".join(str(error).split())[:300] or type(error).__name__
+            if "ignore_mismatched_sizes" in why:
+                why = "a weight has another shape than config.json says"
+            fail(f"{name} is not a model folder that can be read ({part}): {why}; {KNOWN_BASES}")
         *_, cause = causes = causes_of(error)
         answers = {getattr(getattr(each, "response", None), "status_code", None) for each in causes}
         why = " ".join(str(error).split())[:400] or type(error).__name__
@@ -2353,11 +2379,17 @@ def set_rng_state(state: dict) -> None:
 
 def refuse_other_run(model_dir: Path, mine: dict, theirs: dict) -> None:
     different = [f"{key} {theirs[key]} -> {value}" for key, value in mine.items() if theirs.get(key, value) != value]
+    if same_folder(mine.get("--init_from"), theirs.get("--init_from")):  # `base/` is `base`, and relative is absolute
+        different = [text for text in different if not text.startswith("--init_from ")]
     if different:
         fail(
             f"{model_dir} holds a run that differs in {', '.join(different)}; give another --model_dir, "
             "or start over in this one with --resume never"
         )
+
+
+def same_folder(mine: str | None, theirs: str | None) -> bool:
+    return bool(mine and theirs) and os.path.realpath(mine) == os.path.realpath(theirs)
 
 
 def refuse_what_is_not_ours(model_dir: Path) -> None:
