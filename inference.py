@@ -178,10 +178,10 @@ class Chatbot:
         folder, vocabulary = Path(self.name), self.tokenizer.get_vocab()
         if not self.tokenizer.chat_template:
             raise Mistake(f"{quoted(folder)} is no chat model: its tokenizer has no chat template; {self.advice}")
-        # another's: its template breaks up no control strings, and puts what it likes around a message
-        self.is_ours = all(role in vocabulary for role in ROLES)
+        # another's breaks up no control strings, and puts what it likes around a message
+        self.is_ours = has_template_of_prep_data(self.tokenizer)
         with reading(folder, "tokenizer.json", "config.json"):
-            if self.tokenizer.eos_token_id is None or len(self.tokenizer) > self.model.config.vocab_size:
+            if self.tokenizer.eos_token_id is None or max(vocabulary.values()) >= self.model.config.vocab_size:
                 raise ValueError("there is no token that ends an answer, or there are more tokens than embeddings")
         with reading(folder, "chat_template.jinja", "tokenizer_config.json"):
             special = [token.content for token in self.tokenizer.added_tokens_decoder.values() if token.special]
@@ -190,9 +190,9 @@ class Chatbot:
                 raise ValueError("a text could fake its special tokens")
             turns = [{"role": "user", "content": ""}, {"role": "assistant", "content": ""}]
             self.markup = {*self.ids("", turns)}
-            roles = [vocabulary[role] for role in ROLES[1:]] if self.is_ours else []
-            if not {*roles, self.tokenizer.eos_token_id} <= self.markup:
-                raise ValueError(f"a rendered conversation has no {', '.join(ROLES[1:])} or end token")
+            if self.tokenizer.eos_token_id not in self.markup:
+                end = f"a rendered conversation has no end token {self.tokenizer.eos_token!r}"
+                raise ValueError(f"{end}, as in a base that was never taught to chat")
 
     def prepare(self, quantize: str | None, compile: bool) -> None:
         """Look up once what every answer needs, make the single step fast, and see that it works."""
@@ -202,7 +202,7 @@ class Chatbot:
         self.cache_argument = "cache" if "cache" in parameters else "past_key_values"
         # what an answer must not contain: role tokens, or the assistant would go on and play the user as well
         self.banned = torch.ones(config.vocab_size, dtype=torch.bool, device=self.device)
-        self.banned[: len(self.tokenizer)] = False  # beyond is padding of the embedding
+        self.banned[[*self.tokenizer.get_vocab().values()]] = False  # what is no token's is padding of the embedding
         special = [i for i, token in self.tokenizer.added_tokens_decoder.items() if token.special and i != self.end]
         roles = [id for token, id in self.tokenizer.get_vocab().items() if token in ROLES]
         self.banned[special + roles] = True  # an answer is text, and ends
@@ -830,6 +830,23 @@ def see_that_it_is_whole(model: torch.nn.Module, info: dict, advice: str) -> Non
     for name, weight in model.named_parameters():
         if weight.is_floating_point() and not weight.sum(dtype=torch.float32).isfinite():
             raise ValueError(f"not every number of {name} is finite in {weight.dtype}")
+
+
+def has_template_of_prep_data(tokenizer) -> bool:
+    """Role tokens and texts with nothing between, and no control string of a text left whole: others' have such roles, too."""
+
+    def rendered(content: str) -> str:
+        talk = [{"role": role, "content": content} for role in ("system", "user", "assistant", "user")]
+        return tokenizer.apply_chat_template(talk, tokenize=False, add_generation_prompt=True)
+
+    special = {token.content for token in tokenizer.added_tokens_decoder.values() if token.special}
+    form = "<|system|>T<|user|>T<|assistant|>T<|endoftext|><|user|>T<|assistant|>"
+    try:
+        given, hostile = rendered("T"), rendered(" ".join(special))
+    except Exception:  # of many kinds: a template may refuse what it likes
+        return False
+    is_defused = all(hostile.count(token) == form.count(token) for token in special)
+    return given == form and is_defused and {*ROLES} <= special
 
 
 def for_a_strangers_template(messages: list[dict], control: list[str]) -> list[dict]:
