@@ -158,7 +158,7 @@ def test_what_the_manifest_vouches_for_is_not_read_again(chat_data, tmp_path, mo
     assert ids.name in hashed and f"checking   {ids.name}" in capsys.readouterr().out
     hashed.clear()
     train.load_data(args)
-    assert all(name.startswith(("token", "chat_template")) for name in hashed), "once is enough"
+    assert {*hashed} <= {file.name for file in (data / "tokenizer").iterdir()}, "once is enough"
     os.utime(data / "manifest.json", (1, 1))
     monkeypatch.setattr(train.os, "utime", lambda *args, **kwargs: os.stat("not the owner's"))
     train.load_data(args)
