@@ -1030,7 +1030,7 @@ def read_questions(bots: list[Chatbot], source: Path, system: str, max_new_token
     records: list[dict] = []
     prompts: list[list[list[int]]] = [[] for _ in bots]
     failed: list[tuple[str, Mistake]] = []
-    texts = 0
+    texts = cut = 0
     for where, line in rows_in(source):
         try:
             row = read_row(where, line, system)
@@ -1040,7 +1040,11 @@ def read_questions(bots: list[Chatbot], source: Path, system: str, max_new_token
             questions = row[1][: len(row[1]) - (row[1][-1]["role"] == "assistant")]
             answer = row[1][-1] if len(questions) < len(row[1]) else {}
             reference = None if answer.get("weight") == 0 else answer.get("content")  # marked as bad, it is no measure
-            for known, ids in zip(prompts, [bot.fit(row[0], questions, max_new_tokens)[0] for bot in bots]):
+            fitted = [bot.fit(row[0], questions, max_new_tokens) for bot in bots]
+            if any(note for *_, note in fitted):
+                cut += 1
+                reference = reference if len(bots) == 1 else None  # the other model has read more of the question
+            for known, (ids, *_) in zip(prompts, fitted):
                 known.append(ids)
             records.append({"system": row[0], "messages": questions, "reference": reference})
         except Mistake as mistake:
@@ -1054,6 +1058,9 @@ def read_questions(bots: list[Chatbot], source: Path, system: str, max_new_token
         report(where, mistake)
     if texts:
         say(f"{texts:,} rows of plain text are skipped")
+    if cut:
+        unequal = ", and not compared with their references" if len(bots) > 1 else ""
+        say(f"{cut:,} conversations are longer than the context: they are cut as in the chat{unequal}")
     return records, prompts, len(failed)
 
 

@@ -120,7 +120,7 @@ def test_packed_rows_give_the_gradients_of_each_document_alone(base):
 def test_the_next_command_begins_with_the_weights(base, capsys):
     flags = ("--dataset", base[1].parent / "rows.jsonl", "--out_dir", base[1], "--tokenizer", base[0])
     call(prep_data.main, *flags)
-    assert f"--init_from {base[0]} --seq_len" in capsys.readouterr().out.splitlines()[-1]
+    assert f"--init_from {base[0]} --seq_len 512" in capsys.readouterr().out.splitlines()[-1]  # what the base has
 
 
 def test_new_tokens_begin_as_the_mean_and_the_others_as_they_were(base):
@@ -294,7 +294,8 @@ def test_a_tuned_model_is_compared_with_one_of_another_format(instructed, tmp_pa
         for n in range(5)
     ]
     long = [{"role": "user", "content": "word " * 200}, {"role": "assistant", "content": "word " * 100}]
-    asked = write_jsonl(tmp_path / "asked.jsonl", [*rows, {"messages": long}])
+    cut = [{"role": "user", "content": "word " * 900}, {"role": "assistant", "content": "ok!"}]  # by one of the two
+    asked = write_jsonl(tmp_path / "asked.jsonl", [*rows, {"messages": long}, {"messages": cut}])
     flags = (
         "--model_dir",
         tmp_path / "tuned",
@@ -310,6 +311,7 @@ def test_a_tuned_model_is_compared_with_one_of_another_format(instructed, tmp_pa
     intervals = {line[:21].strip(): line.count("[") for line in said.out.splitlines()}
     assert intervals["bits per byte"] == intervals["stopped by itself"] == 3  # two models and their difference
     assert intervals["perplexity"] == intervals["mean length, tokens"] == 2 and "their tokens differ" in said.err
+    assert "2 conversations are longer than the context: they are cut" in said.err
     # of what both can hold, by transformers alone
     tokenizer = PreTrainedTokenizerFast.from_pretrained(instructed)
     model = AutoModelForCausalLM.from_pretrained(instructed, dtype=torch.float32)
