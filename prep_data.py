@@ -925,16 +925,18 @@ class Plan:
 
     @property
     def next_command(self) -> str:
-        start, base = "--cfg baseline_355m", Path(self.args.tokenizer)
+        start, base, seq_len = "--cfg baseline_355m", Path(self.args.tokenizer), self.args.seq_len
+        is_model = not base.is_dir() or any((*base.glob("*.safetensors"), *base.glob("*.bin")))  # not a tokenizer alone
         if self.args.train_tokenizer:
             start = "--cfg tiny"
-        elif str(base) != "gpt2" and (
-            any(base.glob("*.safetensors")) or not base.is_dir()
-        ):  # a model, not a tokenizer alone
+        elif str(base) != "gpt2" and is_model:
             start = f"--init_from {quoted(self.args.tokenizer)}"
+            with contextlib.suppress(OSError, ValueError, LookupError, TypeError):  # where its config is at hand
+                config = json.loads((base / "config.json").read_text(encoding="utf-8"))
+                seq_len = min(seq_len, config["n_positions" if "n_positions" in config else "max_position_embeddings"])
         model_dir = Path("checkpoints", self.out.resolve().name)
         command = f"python train.py --data_dir {quoted(self.out)} --model_dir {quoted(model_dir)}"
-        return f"{command} {start} --seq_len {self.args.seq_len}"
+        return f"{command} {start} --seq_len {seq_len}"
 
 
 @dataclass
