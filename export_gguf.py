@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerFast
 
 try:
     import gguf
@@ -41,38 +41,37 @@ class Mistake(Exception):
     """What the user can mend: one line, exit code 2."""
 
 
-# llama.cpp's names for the ways in which byte-level BPEs cut text into words, by what tokenizer.json says of them: the
-# regular expression, if it is not GPT-2's, and does each digit stand alone; some merge only within words of the vocabulary
+# What tokenizer.json says of the ways to cut text into words that llama.cpp has a name for: all steps, in their order,
+# and ignore_merges, whether whole words of the vocabulary are taken as they are
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 LLAMA3 = QWEN2.replace(r"\p{N}| ?", r"\p{N}{1,3}| ?")
-WORDS = {  # (regular expression, digits alone, ignore_merges)
-    (None, False, False): "gpt-2",
-    (None, True, False): "smollm",
-    (QWEN2, False, False): "qwen2",
-    (LLAMA3, False, True): "llama-bpe",
+DIGITS = {"type": "Digits", "individual_digits": True}
+SPLIT = {"type": "Split", "behavior": "Isolated", "invert": False}
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}  # the alphabet
+GPT2 = {**BYTES, "use_regex": True}  # it cuts by GPT-2's expression where no other has
+WORDS = {
+    "gpt-2": ([GPT2], False),
+    "smollm": ([DIGITS, GPT2], False),
+    "qwen2": ([{**SPLIT, "pattern": {"Regex": QWEN2}}, BYTES], False),
+    "llama-bpe": ([{**SPLIT, "pattern": {"Regex": LLAMA3}}, BYTES], True),
 }
 
 
 def way_of_words(parts: dict) -> str | None:
     """llama.cpp's name for the way in which this tokenizer.json cuts words, or None."""
-    steps = parts["pre_tokenizer"] or {}
-    regex, digits, last = None, False, {}
-    for last in steps.get("pretokenizers", [steps]):
-        if last.get("type") == "Digits":
-            digits = last["individual_digits"]
-        elif last.get("type") == "Split" and last["behavior"] == "Isolated" and not last["invert"]:
-            regex = last["pattern"].get("Regex", "")
-        elif last.get("type") != "ByteLevel":
-            return None
-    # the alphabet comes last, and cuts by GPT-2's expression where no other has
-    if last.get("type") != "ByteLevel" or last["add_prefix_space"] or last.get("use_regex", True) != (regex is None):
+    first, model, normalizer = parts["pre_tokenizer"] or {}, parts["model"], parts["normalizer"] or {"type": "NFC"}
+    # trim_offsets tells where in the text a token stood, not which one it is
+    steps = [{key: step[key] for key in step if key != "trim_offsets"} for step in first.get("pretokenizers", [first])]
+    besides = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")  # none in llama.cpp
+    found = (steps, bool(model.get("ignore_merges")))
+    if model["type"] != "BPE" or any(map(model.get, besides)) or normalizer["type"] != "NFC":
         return None
-    return WORDS.get((regex, digits, bool(parts["model"].get("ignore_merges"))))
+    return next((name for name, way in WORDS.items() if way == found), None)
 
 
-def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, list[str], list[int], list[str]]:
+def vocabulary(tokenizer: PreTrainedTokenizerFast, n_vocab: int) -> tuple[str, list[str], list[int], list[str]]:
     """(llama.cpp's name for how it cuts words, tokens by id, their types, merges); tokens are spelled in GPT-2's byte
     alphabet in both formats.
 
@@ -80,7 +79,7 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, l
     """
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     model, words = parts["model"], way_of_words(parts)
-    if model["type"] != "BPE" or not words or (parts["normalizer"] or {}).get("type", "NFC") != "NFC":
+    if not words:
         raise Mistake(
             "llama.cpp has no name that is known here for the way in which this tokenizer cuts words (known are those of "
             "GPT-2, SmolLM2, Qwen2 and 3, Llama 3); transformers serve opens the folder as it is"
@@ -94,7 +93,7 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, l
     return words, tokens, types, [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
 
 
-def refuse_other_chats(tokenizer: PreTrainedTokenizerBase) -> None:
+def refuse_other_chats(tokenizer: PreTrainedTokenizerFast) -> None:
     """The template must be that of prep_data.py, since OLLAMA_TEMPLATE says the same in Ollama's language."""
     if not tokenizer.chat_template:
         raise Mistake("its tokenizer has no chat template, so nobody could chat with it; export what train.py wrote")
@@ -155,7 +154,7 @@ def convert(name: str, weight: np.ndarray, config: PretrainedConfig) -> np.ndarr
     return weight.reshape(n_head, 2, -1, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
-def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerBase, n_positions: int, generation: dict) -> str:
+def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerFast, n_positions: int, generation: dict) -> str:
     """What `ollama create` reads; settings that generation_config.json does not give stay Ollama's own."""
     names = {"temperature": "temperature", "top_k": "top_k", "top_p": "top_p", "min_p": "min_p",
              "repetition_penalty": "repeat_penalty", "max_new_tokens": "num_predict"}  # fmt: skip
@@ -170,7 +169,8 @@ def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerBase, n_positions: i
 
 def export(folder: Path, out: Path, dtype: str) -> None:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    # the file as it is: AutoTokenizer cuts words for a Qwen model in Qwen's way, whatever the file says
+    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     refuse_other_chats(tokenizer)
     temporary, arch = out.with_name(out.name + ".tmp"), config.model_type
     writer = gguf.GGUFWriter(temporary, arch)

@@ -15,7 +15,7 @@ import torch
 import transformers
 from conftest import mistake
 from test_inference import FACTS, HOSTILE, bot_dir, llama_dir, save_bot  # noqa: F401
-from test_tokenizers import KINDS, TEXTS, make, prepare
+from test_tokenizers import KINDS, LLAMA, QWEN, TEXTS, make, prepare
 from tokenizers import pre_tokenizers
 
 import export_gguf
@@ -30,18 +30,30 @@ TALK = [
 ]
 
 
-QWEN = {
+SHAPE = {
     "hidden_size": 64,
     "intermediate_size": 128,
     "num_hidden_layers": 2,
     "num_attention_heads": 4,
     "initializer_range": 0.2,
 }
-QWEN |= {"vocab_size": 384, "max_position_embeddings": 512, "num_key_value_heads": 2, "rope_theta": 1e6}
+SHAPE |= {"vocab_size": 384, "max_position_embeddings": 512, "num_key_value_heads": 2, "rope_theta": 1e6}
 MADE = {
-    "qwen2": transformers.Qwen2Config(**QWEN, tie_word_embeddings=False),  # with a head of its own, and biases
-    "qwen3": transformers.Qwen3Config(**QWEN, head_dim=32, tie_word_embeddings=True),  # heads wider than the model
+    "qwen2": transformers.Qwen2Config(**SHAPE, tie_word_embeddings=False),  # with a head of its own, and biases
+    "qwen3": transformers.Qwen3Config(**SHAPE, head_dim=32, tie_word_embeddings=True),  # heads wider than the model
 }
+
+
+def edit(path: Path, **changes) -> None:
+    path.write_text(json.dumps({**json.loads(path.read_text(encoding="utf-8")), **changes}), encoding="utf-8")
+
+
+def alphabet(cuts: bool, trim_offsets: bool = True) -> dict:
+    return {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": trim_offsets, "use_regex": cuts}
+
+
+def split(regex: str, **changes) -> dict:
+    return {"type": "Split", "pattern": {"Regex": regex}, "behavior": "Isolated", "invert": False, **changes}
 
 
 @pytest.fixture(scope="module", params=["gpt2", "llama", *MADE])
@@ -55,7 +67,13 @@ def folder(request, tmp_path_factory) -> Path:
     for name, weight in model.named_parameters():
         if "bias" in name or "norm" in name:  # which begin as zeros and ones
             torch.nn.init.normal_(weight, 1.0, 0.2)
-    return save_bot(model, transformers.AutoTokenizer.from_pretrained(request.getfixturevalue("bot_dir")), copy)
+    save_bot(model, transformers.AutoTokenizer.from_pretrained(request.getfixturevalue("bot_dir")), copy)
+    # transformers reads a qwen's tokenizer as Qwen's own, whatever the file says
+    steps = [split(QWEN), alphabet(False)]
+    edit(
+        copy / "tokenizer.json", pre_tokenizer={"type": "Sequence", "pretokenizers": steps}, normalizer={"type": "NFC"}
+    )
+    return copy
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [("f32", 1e-4), ("f16", 3e-2)])
@@ -72,8 +90,6 @@ def test_the_weights_and_the_tokens_are_those_of_the_folder(folder, dtype, toler
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     ids = torch.tensor([tokenizer.apply_chat_template(TALK, return_dict=False)])
     torch.testing.assert_close(theirs(ids).logits, ours(ids).logits, rtol=0, atol=tolerance)
-    if transformers.__version__ < "5" and folder.name.startswith("qwen"):
-        return  # its reader cuts words as Qwen's own tokenizers do, whatever the file says
     read = transformers.AutoTokenizer.from_pretrained(folder, gguf_file=f"{dtype}.gguf")
     read.add_tokens(sorted(ROLE_TOKENS), special_tokens=True)  # nor does it look at a token's type
     for text in (*HOSTILE, *FACTS, *FACTS.values(), "don't  stop\t\n\n 1234 été"):
@@ -104,6 +120,15 @@ def test_the_other_facts_are_those_of_the_folder(folder, capsys):
     assert lines[0] == "FROM ./model.gguf" and "PARAMETER temperature 0.6" in lines and "PARAMETER num_ctx 512" in lines
 
 
+def refused(capsys, bot: Path, *flags) -> str:
+    """The one line; nothing of the folder has changed, nor is there anything new in it."""
+    before = {path: path.read_bytes() for path in bot.rglob("*") if path.is_file()}
+    line = mistake(capsys, export_gguf.main, ["--model_dir", bot, *flags])
+    assert {path: path.read_bytes() for path in bot.rglob("*") if path.is_file()} == before
+    assert line.startswith("export_gguf.py: error: ")
+    return line
+
+
 def test_what_cannot_be_exported_is_one_line(folder, tmp_path, capsys, monkeypatch):
     config = json.loads((folder / "config.json").read_text())
     changes = {
@@ -122,6 +147,44 @@ def test_what_cannot_be_exported_is_one_line(folder, tmp_path, capsys, monkeypat
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(export_gguf, "gguf", None)
     assert "pip install gguf" in mistake(capsys, export_gguf.main, ["--model_dir", folder])
+
+
+def digits(alone: bool) -> dict:
+    return {"type": "Digits", "individual_digits": alone}
+
+
+WAYS = [  # steps, settings of the model, llama.cpp's name; the first as they stand in the tokenizer.json of
+    ([alphabet(True)], {}, "gpt-2"),  # gpt2, and
+    ([alphabet(True, False)], {"continuing_subword_prefix": "", "end_of_word_suffix": ""}, "gpt-2"),
+    ([digits(True), alphabet(True)], {}, "smollm"),  # SmolLM2
+    ([split(QWEN), alphabet(False, False)], {"ignore_merges": False}, "qwen2"),  # Qwen2, Qwen3
+    ([split(LLAMA), alphabet(False)], {"ignore_merges": True}, "llama-bpe"),  # Llama 3
+    ([digits(False), alphabet(True)], {}, None),
+    ([digits(True), digits(False), alphabet(True)], {}, None),
+    ([alphabet(True), digits(True), alphabet(False)], {}, None),
+    ([split(r"\p{N}{1,3}"), split(QWEN), alphabet(False)], {}, None),
+    ([split(QWEN, invert=True), alphabet(False)], {}, None),
+    ([split(QWEN, behavior="Removed"), alphabet(False)], {}, None),
+    ([split(QWEN), alphabet(True)], {}, None),
+    ([split(LLAMA), alphabet(False)], {}, None),
+    ([alphabet(False)], {}, None),
+    ([alphabet(True)], {"ignore_merges": True}, None),
+    ([alphabet(True)], {"dropout": 0.1}, None),
+    ([alphabet(True)], {"byte_fallback": True}, None),
+]
+
+
+@pytest.mark.parametrize(("steps", "settings", "name"), WAYS)
+def test_a_way_to_cut_words_has_a_name_if_every_step_is_the_same(steps, settings, name, bot_dir, tmp_path, capsys):  # noqa: F811
+    bot = Path(shutil.copytree(bot_dir, tmp_path / "bot"))
+    model = json.loads((bot / "tokenizer.json").read_text(encoding="utf-8"))["model"]
+    sequence = steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps}
+    edit(bot / "tokenizer.json", pre_tokenizer=sequence, model={**model, **settings})
+    if name is None:
+        assert "no name" in refused(capsys, bot)
+        return
+    export_gguf.main(["--model_dir", str(bot)])
+    assert gguf.GGUFReader(bot / "model.gguf").fields["tokenizer.ggml.pre"].contents() == name
 
 
 @pytest.mark.parametrize(
@@ -158,7 +221,7 @@ def test_words_are_cut_as_the_tokenizer_does(kind, tmp_path, capsys):
         bpe.save(str(tmp_path / "theirs/tokenizer.json"))
     prepare(tmp_path, TEXTS)
     tokenizer = transformers.AutoTokenizer.from_pretrained(tmp_path / "out/tokenizer")
-    config = transformers.LlamaConfig(**{**QWEN, "vocab_size": len(tokenizer) + 5, "num_hidden_layers": 1})
+    config = transformers.LlamaConfig(**{**SHAPE, "vocab_size": len(tokenizer) + 5, "num_hidden_layers": 1})
     save_bot(transformers.LlamaForCausalLM(config), tokenizer, tmp_path / "bot")
     capsys.readouterr()
     if kind == "unknown":
