@@ -110,34 +110,57 @@ def refuse_other_chats(tokenizer: PreTrainedTokenizerFast) -> None:
         raise Mistake(f"{why}, and Ollama would prompt it wrongly; export what train.py wrote from prep_data.py's data")
 
 
-def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig) -> None:
-    """The model's shape under llama.cpp's names."""
-    width, n_head = config.hidden_size, config.num_attention_heads
-    if config.model_type == "gpt2":
-        if config.activation_function not in ("gelu_new", "gelu_pytorch_tanh"):
-            raise Mistake(f"llama.cpp's GPT-2 has GELU by tanh, this one {config.activation_function}")
-        writer.add_feed_forward_length(config.n_inner or 4 * width)
-        writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    elif config.model_type in ("llama", "qwen2", "qwen3"):
-        rope = getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta}  # since transformers 5
-        if rope.get("rope_type", "default") != "default" or getattr(config, "rope_scaling", None) not in (None, rope):
+# What llama.cpp's graph of each type takes for granted, because a GGUF cannot say it or because the graph does not ask:
+# config.json's name for it, and the values that mean it; the first is also that of a config.json without the name
+ROTARY = {"hidden_act": ("silu", "swish"), "rope_type": ("default",), "partial_rotary_factor": (1.0, None)}
+ROTARY["layer_types"] = (["full_attention"],)  # no sliding windows
+GRANTED = {
+    "gpt2": {
+        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+        "scale_attn_weights": (True,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "add_cross_attention": (False,),
+    },
+    "llama": ROTARY,  # it has a place for each bias, and for heads of any size
+    "qwen2": {**ROTARY, "head_dim * num_attention_heads == hidden_size": (True,)},
+    "qwen3": {**ROTARY, "attention_bias": (False,)},
+}
+
+
+def understood(config: PretrainedConfig) -> dict:
+    """What config.json says, in one place whichever transformers wrote it, if llama.cpp computes the same."""
+    said, width = config.to_dict(), config.hidden_size
+    for rope in ("rope_scaling", "rope_parameters"):  # of transformers 4, and of 5
+        said |= said.get(rope) or {}
+    said["head_dim"] = said.get("head_dim") or width // config.num_attention_heads
+    said["head_dim * num_attention_heads == hidden_size"] = said["head_dim"] * config.num_attention_heads == width
+    said["layer_types"] = sorted({*(said.get("layer_types") or ["full_attention"])})
+    for name, values in GRANTED[config.model_type].items():
+        if said.get(name, values[0]) not in values:
             raise Mistake(
-                f"a {config.model_type} with scaled positions is not exported; transformers serve opens the folder"
+                f"llama.cpp takes for granted that a {config.model_type} has {name} {values[0]}, and this one has "
+                f"{said[name]}; transformers serve opens the folder as it is"
             )
-        head_size = getattr(config, "head_dim", None) or width // n_head
+    return said
+
+
+def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig, said: dict) -> None:
+    """The model's shape under llama.cpp's names."""
+    if config.model_type == "gpt2":
+        writer.add_feed_forward_length(config.n_inner or 4 * config.hidden_size)
+        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    else:
         writer.add_feed_forward_length(config.intermediate_size)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_rope_freq_base(rope["rope_theta"])
-        writer.add_rope_dimension_count(head_size)
-        writer.add_key_length(head_size)
-        writer.add_value_length(head_size)
+        writer.add_rope_freq_base(said["rope_theta"])
+        writer.add_rope_dimension_count(said["head_dim"])
+        writer.add_key_length(said["head_dim"])
+        writer.add_value_length(said["head_dim"])
         writer.add_head_count_kv(config.num_key_value_heads)
-    else:
-        raise Mistake(f"a {config.model_type} model is not exported; llama.cpp's convert_hf_to_gguf.py may do more")
     writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(width)
+    writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
-    writer.add_head_count(n_head)
+    writer.add_head_count(config.num_attention_heads)
     writer.add_vocab_size(config.vocab_size)
 
 
@@ -169,6 +192,12 @@ def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerFast, n_positions: i
 
 def export(folder: Path, out: Path, dtype: str) -> None:
     config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    if config.model_type not in GRANTED:
+        known = ", ".join(GRANTED)
+        raise Mistake(
+            f"type {config.model_type} is not exported ({known} are); llama.cpp's convert_hf_to_gguf.py may do more"
+        )
+    said = understood(config)
     # the file as it is: AutoTokenizer cuts words for a Qwen model in Qwen's way, whatever the file says
     tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     refuse_other_chats(tokenizer)
@@ -176,7 +205,7 @@ def export(folder: Path, out: Path, dtype: str) -> None:
     writer = gguf.GGUFWriter(temporary, arch)
     writer.add_name(folder.resolve().name)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
-    add_shape(writer, config)
+    add_shape(writer, config, said)
 
     words, tokens, types, merges = vocabulary(tokenizer, config.vocab_size)
     writer.add_tokenizer_model("gpt2")

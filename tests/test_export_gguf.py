@@ -129,24 +129,37 @@ def refused(capsys, bot: Path, *flags) -> str:
     return line
 
 
-def test_what_cannot_be_exported_is_one_line(folder, tmp_path, capsys, monkeypatch):
-    config = json.loads((folder / "config.json").read_text())
-    changes = {
-        "gpt2": {"activation_function": "relu"},
-        "rope": {"rope_scaling": {"rope_type": "linear", "factor": 2.0}},
-    }
-    if "rope_parameters" in config:  # since transformers 5
-        changes["rope"] = {"rope_parameters": {**config["rope_parameters"], "rope_type": "linear", "factor": 2.0}}
-    (folder / "config.json").write_text(json.dumps({**config, **changes.get(folder.name, changes["rope"])}))
-    try:
-        line = mistake(capsys, export_gguf.main, ["--model_dir", folder, "--out", tmp_path / "a.gguf"])
-    finally:
-        (folder / "config.json").write_text(json.dumps(config))
-    assert ("GELU by tanh" if folder.name == "gpt2" else "scaled positions") in line
+LINEAR = {"rope_type": "linear", "factor": 2.0, "rope_theta": 1e4}
+SLIDING = {"use_sliding_window": True, "sliding_window": 16, "max_window_layers": 1}
+SLIDING["layer_types"] = ["full_attention", "sliding_attention"]
+OTHER = [  # type, what its config.json says, what the line names
+    ("gpt2", {"activation_function": "relu"}, "activation_function gelu_new, and this one has relu"),
+    ("gpt2", {"scale_attn_by_inverse_layer_idx": True}, "scale_attn_by_inverse_layer_idx False"),
+    ("gpt2", {"scale_attn_weights": False}, "scale_attn_weights True"),
+    ("gpt2", {"add_cross_attention": True}, "add_cross_attention False"),
+    *((kind, {"hidden_act": "gelu"}, "hidden_act silu") for kind in ("llama", "qwen2", "qwen3")),
+    *((kind, {"rope_parameters": LINEAR}, "rope_type default") for kind in ("llama", "qwen2", "qwen3")),
+    ("llama", {"rope_parameters": None, "rope_scaling": {"type": "linear", "factor": 2.0}}, "rope_type default"),
+    ("llama", {"partial_rotary_factor": 0.5}, "partial_rotary_factor 1.0"),
+    *((kind, SLIDING, "layer_types ['full_attention']") for kind in ("qwen2", "qwen3")),
+    ("qwen2", {"head_dim": 32}, "head_dim * num_attention_heads == hidden_size True"),
+    ("qwen3", {"attention_bias": True}, "attention_bias False"),
+    ("llama", {"model_type": "mistral"}, "type mistral is not exported"),
+]
+
+
+@pytest.mark.parametrize(("folder", "changes", "word"), OTHER, indirect=["folder"])
+def test_a_model_that_llama_cpp_would_compute_otherwise_is_one_line(folder, changes, word, tmp_path, capsys):
+    bot = Path(shutil.copytree(folder, tmp_path / "bot"))
+    edit(bot / "config.json", **changes)
+    assert word in refused(capsys, bot)
+
+
+def test_what_is_not_there_is_one_line(bot_dir, tmp_path, capsys, monkeypatch):  # noqa: F811
     assert "error: " in mistake(capsys, export_gguf.main, ["--model_dir", tmp_path / "none"])
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(export_gguf, "gguf", None)
-    assert "pip install gguf" in mistake(capsys, export_gguf.main, ["--model_dir", folder])
+    assert "pip install gguf" in mistake(capsys, export_gguf.main, ["--model_dir", bot_dir])
 
 
 def digits(alone: bool) -> dict:
