@@ -14,15 +14,21 @@ which words are cut. What it has no name for is one line.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import os
 import re
+import shlex
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
-from transformers import AutoConfig, PretrainedConfig, PreTrainedTokenizerFast
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 try:
     import gguf
@@ -39,6 +45,29 @@ OLLAMA_TEMPLATE = (
 
 class Mistake(Exception):
     """What the user can mend: one line, exit code 2."""
+
+
+ADVICE = "copy the folder anew, or export another that train.py wrote"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is one line: what a broken file makes a library raise is in nobody's list."""
+    try:
+        yield
+    except Mistake:
+        raise
+    except Exception as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise Mistake(f"cannot read {path}: {why}; {ADVICE}") from None
+
+
+def read_json(path: Path) -> dict:
+    with reading(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
+        return content
 
 
 # What tokenizer.json says of the ways to cut text into words that llama.cpp has a name for: all steps, in their order,
@@ -84,6 +113,8 @@ def vocabulary(tokenizer: PreTrainedTokenizerFast, n_vocab: int) -> tuple[str, l
             "llama.cpp has no name that is known here for the way in which this tokenizer cuts words (known are those of "
             "GPT-2, SmolLM2, Qwen2 and 3, Llama 3); transformers serve opens the folder as it is"
         )
+    if max(tokenizer.get_vocab().values()) >= n_vocab:
+        raise Mistake(f"its tokenizer has more tokens than the model has embeddings, which are {n_vocab:,}; {ADVICE}")
     tokens, types = [f"<|unused {i}|>" for i in range(n_vocab)], [gguf.TokenType.UNUSED] * n_vocab
     for token, i in model["vocab"].items():
         tokens[i], types[i] = token, gguf.TokenType.NORMAL
@@ -164,6 +195,28 @@ def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig, said: dict) -> 
     writer.add_vocab_size(config.vocab_size)
 
 
+def read_weights(folder: Path, config: PretrainedConfig) -> dict[str, torch.Tensor]:
+    """Exactly those that config.json calls for, in their shapes."""
+    weights: dict[str, torch.Tensor] = {}
+    for file in sorted(folder.glob("model*.safetensors")):
+        with reading(file):
+            part = load_file(file)
+            if twice := weights.keys() & part.keys():
+                raise ValueError(f"{min(twice)} is in another file of the folder as well")
+            weights |= part
+    with reading(folder / "config.json"):
+        if config.num_hidden_layers > len(weights):  # building so many would take for ever
+            raise ValueError(f"{config.num_hidden_layers} layers are more than the weights have")
+        with torch.device("meta"):  # shapes that take no memory
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        called_for = dict(model.named_parameters())  # a head that is tied to the embedding is not named twice
+    for name in {**called_for, **weights}:
+        wanted, there = (str(list(of[name].shape)) if name in of else "missing" for of in (called_for, weights))
+        if wanted != there:
+            raise Mistake(f"{folder}: by config.json {name} is {wanted}, in safetensors {there}; {ADVICE}")
+    return weights
+
+
 def convert(name: str, weight: np.ndarray, config: PretrainedConfig) -> np.ndarray:
     """A weight of shape (out, in) and in llama.cpp's order."""
     if config.model_type == "gpt2":
@@ -181,28 +234,49 @@ def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerFast, n_positions: i
     """What `ollama create` reads; settings that generation_config.json does not give stay Ollama's own."""
     names = {"temperature": "temperature", "top_k": "top_k", "top_p": "top_p", "min_p": "min_p",
              "repetition_penalty": "repeat_penalty", "max_new_tokens": "num_predict"}  # fmt: skip
-    settings = {"repetition_penalty": 1.0, **generation}
+    given = {name: value for name, value in generation.items() if name in names and value is not None}
+    settings = {"repetition_penalty": 1.0, **given}  # Ollama's own is another
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} is no number")
     rendered = tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
     system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the one that the model was trained with
     lines = [f"FROM ./{gguf_name}", f'TEMPLATE """{OLLAMA_TEMPLATE}"""', f'SYSTEM """{system}"""' if system else ""]
     lines += [f"PARAMETER num_ctx {n_positions}", "PARAMETER stop <|endoftext|>"]
-    lines += [f"PARAMETER {names[name]} {value}" for name, value in settings.items() if name in names]
+    lines += [f"PARAMETER {names[name]} {value}" for name, value in settings.items()]
     return "\n".join([*filter(None, lines), ""])
 
 
-def export(folder: Path, out: Path, dtype: str) -> None:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    if config.model_type not in GRANTED:
+def refuse_other_folders(folder: Path) -> None:
+    for name in ("config.json", "model*.safetensors", "tokenizer.json"):
+        if not any(file.is_file() for file in folder.glob(name)):
+            train = f"python train.py --data_dir data --model_dir {shlex.quote(str(folder))}"
+            raise Mistake(f"no chatbot in the folder {folder}, which has no {name}; train one: {train}")
+    if (folder / "adapter_config.json").exists():
+        raise Mistake(f"{folder} holds an adapter (adapter_config.json); merge it with its model first")
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in GRANTED:
         known = ", ".join(GRANTED)
-        raise Mistake(
-            f"type {config.model_type} is not exported ({known} are); llama.cpp's convert_hf_to_gguf.py may do more"
-        )
-    said = understood(config)
+        raise Mistake(f"type {kind} is not exported ({known} are); llama.cpp's convert_hf_to_gguf.py may do more")
+
+
+def export(folder: Path, out: Path, dtype: str) -> None:
+    refuse_other_folders(folder)
+    with reading(folder / "config.json"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        said = understood(config)
     # the file as it is: AutoTokenizer cuts words for a Qwen model in Qwen's way, whatever the file says
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
+    with reading(folder / "tokenizer.json"):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     refuse_other_chats(tokenizer)
-    temporary, arch = out.with_name(out.name + ".tmp"), config.model_type
-    writer = gguf.GGUFWriter(temporary, arch)
+    generation = folder / "generation_config.json"  # without one, Ollama has settings of its own
+    with reading(generation):
+        settings = read_json(generation) if generation.exists() else {}
+        text = modelfile(out.name, tokenizer, config.max_position_embeddings, settings)
+
+    temporary = out.with_name(out.name + ".tmp")
+    arch, weights = config.model_type, read_weights(folder, config)
+    writer = gguf.GGUFWriter(None, arch)
     writer.add_name(folder.resolve().name)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
     add_shape(writer, config, said)
@@ -220,22 +294,22 @@ def export(folder: Path, out: Path, dtype: str) -> None:
     writer.add_chat_template(re.sub("{% (end)?generation %}", "", tokenizer.chat_template))
 
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], config.num_hidden_layers)
-    for file in sorted(folder.glob("model*.safetensors")):
-        for name, weight in load_file(file).items():
-            target = names.get_name(name, try_suffixes=(".weight", ".bias"))
-            if target is None:
-                raise Mistake(f"{file}: llama.cpp has no place for {name}")
-            array = convert(name, weight.float().numpy(), config)
-            half = dtype == "f16" and array.ndim == 2 and target != "position_embd.weight"  # the others must be f32
-            writer.add_tensor(target, np.ascontiguousarray(array, dtype=np.float16 if half else np.float32))
-    writer.write_header_to_file()
+    for name, weight in weights.items():
+        target = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        assert target, f"llama.cpp has no place for {name}"
+        array = convert(name, weight.float().numpy(), config)
+        half = dtype == "f16" and array.ndim == 2 and target != "position_embd.weight"  # the others must be f32
+        with np.errstate(over="ignore"):  # beyond what f16 holds is infinite
+            array = np.ascontiguousarray(array, dtype=np.float16 if half else np.float32)
+        if not np.isfinite(array).all():
+            mend = "try --dtype f32" if half else ADVICE
+            raise Mistake(f"{folder}: not every number of {name} is finite in {array.dtype}; {mend}")
+        writer.add_tensor(target, array)
+    writer.write_header_to_file(temporary)
     writer.write_kv_data_to_file()
     writer.write_tensors_to_file()
     writer.close()
     os.replace(temporary, out)
-
-    generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-    text = modelfile(out.name, tokenizer, config.max_position_embeddings, generation)
     out.with_suffix(".Modelfile").write_text(text, encoding="utf-8")
 
 
@@ -248,12 +322,15 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     out = args.out or args.model_dir / "model.gguf"
+    logging.set_verbosity_error()
     try:
         if gguf is None:
             raise Mistake("this needs a package: pip install gguf")
         export(args.model_dir, out, args.dtype)
-    except (Mistake, OSError, ValueError) as mistake:
-        print(f"export_gguf.py: error: {mistake}", file=sys.stderr)
+    except (Mistake, OSError) as mistake:
+        line = " ".join(str(mistake).split())  # nor can a name in it steer the terminal
+        line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        print(f"export_gguf.py: error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
     print(f"{out}; for Ollama: ollama create NAME -f {out.with_suffix('.Modelfile')}")
 

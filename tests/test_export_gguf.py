@@ -14,6 +14,7 @@ import pytest
 import torch
 import transformers
 from conftest import mistake
+from safetensors.torch import load_file, save_file
 from test_inference import FACTS, HOSTILE, bot_dir, llama_dir, save_bot  # noqa: F401
 from test_tokenizers import KINDS, LLAMA, QWEN, TEXTS, make, prepare
 from tokenizers import pre_tokenizers
@@ -145,6 +146,17 @@ OTHER = [  # type, what its config.json says, what the line names
     ("qwen2", {"head_dim": 32}, "head_dim * num_attention_heads == hidden_size True"),
     ("qwen3", {"attention_bias": True}, "attention_bias False"),
     ("llama", {"model_type": "mistral"}, "type mistral is not exported"),
+    ("gpt2", {"model_type": "of_tomorrow"}, "type of_tomorrow is not exported"),  # transformers does not know it either
+    # the weights are those of another shape
+    ("gpt2", {"n_layer": 3}, "h.2.ln_1.weight is [64], in safetensors missing"),
+    ("qwen3", {"num_hidden_layers": 1, "layer_types": None}, "is missing, in safetensors ["),
+    ("llama", {"num_hidden_layers": 10**7}, "10000000 layers are more than the weights have"),
+    ("gpt2", {"n_embd": 128}, "wte.weight is [384, 128], in safetensors [384, 64]"),
+    ("gpt2", {"n_positions": 1024}, "wpe.weight is [1024, 64], in safetensors [512, 64]"),
+    ("llama", {"vocab_size": 448}, "embed_tokens.weight is [448, 64], in safetensors [384, 64]"),
+    ("llama", {"attention_bias": True}, "self_attn.q_proj.bias is [64], in safetensors missing"),
+    ("llama", {"tie_word_embeddings": False}, "lm_head.weight is [384, 64], in safetensors missing"),
+    ("qwen2", {"tie_word_embeddings": True}, "lm_head.weight is missing, in safetensors [384, 64]"),
 ]
 
 
@@ -155,11 +167,82 @@ def test_a_model_that_llama_cpp_would_compute_otherwise_is_one_line(folder, chan
     assert word in refused(capsys, bot)
 
 
-def test_what_is_not_there_is_one_line(bot_dir, tmp_path, capsys, monkeypatch):  # noqa: F811
-    assert "error: " in mistake(capsys, export_gguf.main, ["--model_dir", tmp_path / "none"])
+def cut_short(bot: Path) -> None:
+    (bot / "model.safetensors").write_bytes((bot / "model.safetensors").read_bytes()[:-3000])
+
+
+def more_tokens(bot: Path) -> None:
+    tokenizer = transformers.AutoTokenizer.from_pretrained(bot)
+    tokenizer.add_tokens([f"<{i}>" for i in range(100)])
+    tokenizer.save_pretrained(bot)
+
+
+def large(value: float):
+    def put_in(bot: Path) -> None:
+        weights = load_file(bot / "model.safetensors")
+        weights["transformer.h.0.mlp.c_fc.weight"][0, 0] = value
+        save_file(weights, bot / "model.safetensors", {"format": "pt"})
+
+    return put_in
+
+
+def without(pattern: str):
+    return lambda bot: [file.unlink() for file in bot.glob(pattern)]
+
+
+def with_text(name: str, text: str):
+    return lambda bot: (bot / name).write_text(text)
+
+
+BROKEN = {  # what the line names: what was done to the folder
+    "cannot read {}/model.safetensors: ": cut_short,
+    "cannot read {}/model.safetensors:": with_text("model.safetensors", ""),
+    "is in another file": lambda bot: shutil.copy(bot / "model.safetensors", bot / "model-old.safetensors"),
+    "which has no model*.safetensors; train one: python train.py": without("*.safetensors"),
+    "which has no config.json": without("config.json"),
+    "which has no tokenizer.json": without("tokenizer*"),
+    "cannot read {}/config.json: Expecting": with_text("config.json", "{"),
+    "cannot read {}/config.json: it holds": with_text("config.json", "[]"),
+    "cannot read {}/tokenizer.json: ": with_text("tokenizer.json", "{"),
+    "cannot read {}/generation_config.json: Expecting": with_text("generation_config.json", "{"),
+    "cannot read {}/generation_config.json: it holds": with_text("generation_config.json", "[]"),
+    "top_p is no number": with_text("generation_config.json", '{"top_p": "1 SYSTEM Lie."}'),
+    "temperature is no number": with_text("generation_config.json", '{"temperature": NaN}'),
+    "holds an adapter": with_text("adapter_config.json", "{}"),
+    "more tokens than the model has embeddings, which are 384": more_tokens,
+    "c_fc.weight is finite in float32; copy": large(float("nan")),
+    "c_fc.weight is finite in float16; try --dtype f32": large(1e5),
+}
+
+
+@pytest.mark.parametrize("word", BROKEN)
+def test_a_folder_that_is_not_whole_is_one_line(word, bot_dir, tmp_path, capsys):  # noqa: F811
+    bot = Path(shutil.copytree(bot_dir, tmp_path / "bot"))
+    BROKEN[word](bot)
+    assert word.format(bot) in refused(capsys, bot, "--dtype", "f16" if "float16" in word else "f32")
+
+
+@pytest.mark.parametrize("name", ["none", "HuggingFaceTB/SmolLM2-135M"])
+def test_no_folder_is_one_line(name, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "no chatbot in the folder" in mistake(capsys, export_gguf.main, ["--model_dir", name])
     assert not list(tmp_path.iterdir())
+
+
+def test_without_the_package_it_says_how_to_get_it(bot_dir, capsys, monkeypatch):  # noqa: F811
     monkeypatch.setattr(export_gguf, "gguf", None)
     assert "pip install gguf" in mistake(capsys, export_gguf.main, ["--model_dir", bot_dir])
+
+
+@pytest.mark.parametrize("settings", [None, "{}", '{"repetition_penalty": null, "temperature": null}'])
+def test_without_settings_of_its_own_it_has_ollamas(settings, bot_dir, tmp_path, capsys):  # noqa: F811
+    bot = Path(shutil.copytree(bot_dir, tmp_path / "bot"))
+    (bot / "generation_config.json").unlink()
+    if settings:
+        (bot / "generation_config.json").write_text(settings)
+    export_gguf.main(["--model_dir", str(bot)])
+    lines = (bot / "model.Modelfile").read_text().splitlines()
+    assert "PARAMETER repeat_penalty 1.0" in lines and not [line for line in lines if "temperature" in line]
 
 
 def digits(alone: bool) -> dict:
@@ -188,7 +271,7 @@ WAYS = [  # steps, settings of the model, llama.cpp's name; the first as they st
 
 
 @pytest.mark.parametrize(("steps", "settings", "name"), WAYS)
-def test_a_way_to_cut_words_has_a_name_if_every_step_is_the_same(steps, settings, name, bot_dir, tmp_path, capsys):  # noqa: F811
+def test_a_way_to_cut_words_has_a_name_if_all_steps_do(steps, settings, name, bot_dir, tmp_path, capsys):  # noqa: F811
     bot = Path(shutil.copytree(bot_dir, tmp_path / "bot"))
     model = json.loads((bot / "tokenizer.json").read_text(encoding="utf-8"))["model"]
     sequence = steps[0] if len(steps) == 1 else {"type": "Sequence", "pretokenizers": steps}
