@@ -1,7 +1,8 @@
 """Write a chatbot as one GGUF file, for llama.cpp and what is built on it: Ollama, LM Studio, llama-cpp-python.
 
 Reads   --model_dir: config.json, model*.safetensors, generation_config.json, tokenizer and chat template
-Writes  --out, and beside it what Ollama wants, .Modelfile; nothing is quantized: llama.cpp has tools for that
+Writes  --out, and beside it what Ollama wants, .Modelfile: both, or none where anything is wrong; nothing is quantized:
+        llama.cpp has tools for that
 
     pip install gguf
     python export_gguf.py --model_dir checkpoints/demo --out demo.gguf
@@ -21,6 +22,7 @@ import os
 import re
 import shlex
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -260,8 +262,41 @@ def refuse_other_folders(folder: Path) -> None:
         raise Mistake(f"type {kind} is not exported ({known} are); llama.cpp's convert_hf_to_gguf.py may do more")
 
 
+def refuse_other_targets(out: Path) -> None:
+    """Nothing is replaced but what an earlier export wrote."""
+    if out.is_dir() or out.suffix.lower() == ".modelfile":
+        raise Mistake(f"--out is the file to write, such as demo.gguf; {out} is a folder, or what is written beside it")
+    if not out.parent.is_dir():
+        raise Mistake(f"no folder {out.parent} to write to; make it: mkdir -p {shlex.quote(str(out.parent))}")
+    for path, begins in ((out, b"GGUF"), (out.with_suffix(".Modelfile"), b"FROM ./")):
+        if path.exists():
+            with open(path, "rb") as file:
+                if file.read(len(begins)) != begins:
+                    raise Mistake(f"{path} exists and is not from an earlier export; choose another --out")
+
+
+def write(out: Path, writer: gguf.GGUFWriter, text: str) -> None:
+    """Both files or none: they are made in a folder beside their places, which goes however this ends."""
+    targets = {"gguf": out, "Modelfile": out.with_suffix(".Modelfile")}
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export_gguf.") as new, contextlib.closing(writer):
+            writer.write_header_to_file(Path(new, "gguf"))
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+            Path(new, "Modelfile").write_text(text, encoding="utf-8")
+            for name in targets:
+                with open(Path(new, name), "rb+") as file:
+                    os.fsync(file.fileno())
+            for name, target in targets.items():
+                os.replace(Path(new, name), target)
+    except OSError as error:
+        raise Mistake(f"cannot write {out}: {error.strerror or error}; make room, or choose another --out") from None
+
+
 def export(folder: Path, out: Path, dtype: str) -> None:
     refuse_other_folders(folder)
+    refuse_other_targets(out)
     with reading(folder / "config.json"):
         config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
         said = understood(config)
@@ -274,7 +309,6 @@ def export(folder: Path, out: Path, dtype: str) -> None:
         settings = read_json(generation) if generation.exists() else {}
         text = modelfile(out.name, tokenizer, config.max_position_embeddings, settings)
 
-    temporary = out.with_name(out.name + ".tmp")
     arch, weights = config.model_type, read_weights(folder, config)
     writer = gguf.GGUFWriter(None, arch)
     writer.add_name(folder.resolve().name)
@@ -305,12 +339,7 @@ def export(folder: Path, out: Path, dtype: str) -> None:
             mend = "try --dtype f32" if half else ADVICE
             raise Mistake(f"{folder}: not every number of {name} is finite in {array.dtype}; {mend}")
         writer.add_tensor(target, array)
-    writer.write_header_to_file(temporary)
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    os.replace(temporary, out)
-    out.with_suffix(".Modelfile").write_text(text, encoding="utf-8")
+    write(out, writer, text)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -332,6 +361,8 @@ def main(argv: list[str] | None = None) -> None:
         line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
         print(f"export_gguf.py: error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     print(f"{out}; for Ollama: ollama create NAME -f {out.with_suffix('.Modelfile')}")
 
 

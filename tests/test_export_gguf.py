@@ -6,6 +6,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+import resource
 import shutil
 from pathlib import Path
 
@@ -243,6 +244,48 @@ def test_without_settings_of_its_own_it_has_ollamas(settings, bot_dir, tmp_path,
     export_gguf.main(["--model_dir", str(bot)])
     lines = (bot / "model.Modelfile").read_text().splitlines()
     assert "PARAMETER repeat_penalty 1.0" in lines and not [line for line in lines if "temperature" in line]
+
+
+@pytest.mark.parametrize(
+    ("out", "word"),
+    [
+        ("", "is a folder"),
+        ("a.Modelfile", "beside it"),
+        ("no/such/a.gguf", "mkdir -p"),
+        ("model.safetensors", "not from an earlier export"),
+        ("notes.gguf", "notes.Modelfile exists"),
+    ],
+)
+def test_what_it_cannot_or_should_not_replace_is_one_line(out, word, bot_dir, tmp_path, capsys):  # noqa: F811
+    bot = Path(shutil.copytree(bot_dir, tmp_path / "bot"))
+    (bot / "notes.Modelfile").write_text("Remember the milk.")
+    assert word in refused(capsys, bot, "--out", bot / out)
+
+
+def interrupt(writer) -> None:
+    raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("end", ["full", "interrupted"])
+def test_an_end_in_the_middle_leaves_what_was_there(end, bot_dir, tmp_path, capsys, monkeypatch):  # noqa: F811
+    bot = Path(shutil.copytree(bot_dir, tmp_path / "bot"))
+    export_gguf.main(["--model_dir", str(bot)])
+    capsys.readouterr()
+    (bot / "generation_config.json").unlink()
+    before = {path: path.read_bytes() for path in bot.iterdir()}
+    if end == "full":
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, limits[1]))
+        try:
+            assert "cannot write" in mistake(capsys, export_gguf.main, ["--model_dir", bot])
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    else:
+        monkeypatch.setattr(gguf.GGUFWriter, "write_tensors_to_file", interrupt)
+        with pytest.raises(SystemExit) as ended:
+            export_gguf.main(["--model_dir", str(bot)])
+        assert ended.value.code == 130
+    assert {path: path.read_bytes() for path in bot.iterdir()} == before
 
 
 def digits(alone: bool) -> dict:
