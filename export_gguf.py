@@ -1,7 +1,8 @@
 """Write a chatbot as one GGUF file, for llama.cpp and what is built on it: Ollama, LM Studio, llama-cpp-python.
 
 Reads   --model_dir: config.json, model*.safetensors, generation_config.json, tokenizer and chat template
-Writes  --out, and beside it what Ollama wants, .Modelfile; nothing is quantized: llama.cpp has tools for that
+Writes  --out, and beside it what Ollama wants, .Modelfile: both, or none where anything is wrong; nothing is quantized:
+        llama.cpp has tools for that
 
     pip install gguf
     python export_gguf.py --model_dir checkpoints/demo --out demo.gguf
@@ -14,15 +15,22 @@ which words are cut. What it has no name for is one line.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
+import math
 import os
 import re
+import shlex
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+import torch
 from safetensors.torch import load_file
-from transformers import AutoConfig, AutoTokenizer, PretrainedConfig, PreTrainedTokenizerBase
+from transformers import AutoConfig, AutoModelForCausalLM, PretrainedConfig, PreTrainedTokenizerFast
+from transformers.utils import logging
 
 try:
     import gguf
@@ -41,38 +49,60 @@ class Mistake(Exception):
     """What the user can mend: one line, exit code 2."""
 
 
-# llama.cpp's names for the ways in which byte-level BPEs cut text into words, by what tokenizer.json says of them: the
-# regular expression, if it is not GPT-2's, and does each digit stand alone; some merge only within words of the vocabulary
+ADVICE = "copy the folder anew, or export another that train.py wrote"
+
+
+@contextlib.contextmanager
+def reading(path: Path) -> Iterator[None]:
+    """Whatever goes wrong inside is one line: what a broken file makes a library raise is in nobody's list."""
+    try:
+        yield
+    except Mistake:
+        raise
+    except Exception as error:
+        why = " ".join(str(error).split())[:200] or type(error).__name__
+        raise Mistake(f"cannot read {path}: {why}; {ADVICE}") from None
+
+
+def read_json(path: Path) -> dict:
+    with reading(path):
+        content = json.loads(path.read_text(encoding="utf-8"))
+        if not isinstance(content, dict):
+            raise ValueError("it holds no JSON object")
+        return content
+
+
+# What tokenizer.json says of the ways to cut text into words that llama.cpp has a name for: all steps, in their order,
+# and ignore_merges, whether whole words of the vocabulary are taken as they are
 QWEN2 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 LLAMA3 = QWEN2.replace(r"\p{N}| ?", r"\p{N}{1,3}| ?")
-WORDS = {  # (regular expression, digits alone, ignore_merges)
-    (None, False, False): "gpt-2",
-    (None, True, False): "smollm",
-    (QWEN2, False, False): "qwen2",
-    (LLAMA3, False, True): "llama-bpe",
+DIGITS = {"type": "Digits", "individual_digits": True}
+SPLIT = {"type": "Split", "behavior": "Isolated", "invert": False}
+BYTES = {"type": "ByteLevel", "add_prefix_space": False, "use_regex": False}  # the alphabet
+GPT2 = {**BYTES, "use_regex": True}  # it cuts by GPT-2's expression where no other has
+WORDS = {
+    "gpt-2": ([GPT2], False),
+    "smollm": ([DIGITS, GPT2], False),
+    "qwen2": ([{**SPLIT, "pattern": {"Regex": QWEN2}}, BYTES], False),
+    "llama-bpe": ([{**SPLIT, "pattern": {"Regex": LLAMA3}}, BYTES], True),
 }
 
 
 def way_of_words(parts: dict) -> str | None:
     """llama.cpp's name for the way in which this tokenizer.json cuts words, or None."""
-    steps = parts["pre_tokenizer"] or {}
-    regex, digits, last = None, False, {}
-    for last in steps.get("pretokenizers", [steps]):
-        if last.get("type") == "Digits":
-            digits = last["individual_digits"]
-        elif last.get("type") == "Split" and last["behavior"] == "Isolated" and not last["invert"]:
-            regex = last["pattern"].get("Regex", "")
-        elif last.get("type") != "ByteLevel":
-            return None
-    # the alphabet comes last, and cuts by GPT-2's expression where no other has
-    if last.get("type") != "ByteLevel" or last["add_prefix_space"] or last.get("use_regex", True) != (regex is None):
+    first, model, normalizer = parts["pre_tokenizer"] or {}, parts["model"], parts["normalizer"] or {"type": "NFC"}
+    # trim_offsets tells where in the text a token stood, not which one it is
+    steps = [{key: step[key] for key in step if key != "trim_offsets"} for step in first.get("pretokenizers", [first])]
+    besides = ("dropout", "continuing_subword_prefix", "end_of_word_suffix", "byte_fallback")  # none in llama.cpp
+    found = (steps, bool(model.get("ignore_merges")))
+    if model["type"] != "BPE" or any(map(model.get, besides)) or normalizer["type"] != "NFC":
         return None
-    return WORDS.get((regex, digits, bool(parts["model"].get("ignore_merges"))))
+    return next((name for name, way in WORDS.items() if way == found), None)
 
 
-def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, list[str], list[int], list[str]]:
+def vocabulary(tokenizer: PreTrainedTokenizerFast, n_vocab: int) -> tuple[str, list[str], list[int], list[str]]:
     """(llama.cpp's name for how it cuts words, tokens by id, their types, merges); tokens are spelled in GPT-2's byte
     alphabet in both formats.
 
@@ -80,11 +110,13 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, l
     """
     parts = json.loads(tokenizer.backend_tokenizer.to_str())
     model, words = parts["model"], way_of_words(parts)
-    if model["type"] != "BPE" or not words or (parts["normalizer"] or {}).get("type", "NFC") != "NFC":
+    if not words:
         raise Mistake(
             "llama.cpp has no name that is known here for the way in which this tokenizer cuts words (known are those of "
             "GPT-2, SmolLM2, Qwen2 and 3, Llama 3); transformers serve opens the folder as it is"
         )
+    if max(tokenizer.get_vocab().values()) >= n_vocab:
+        raise Mistake(f"its tokenizer has more tokens than the model has embeddings, which are {n_vocab:,}; {ADVICE}")
     tokens, types = [f"<|unused {i}|>" for i in range(n_vocab)], [gguf.TokenType.UNUSED] * n_vocab
     for token, i in model["vocab"].items():
         tokens[i], types[i] = token, gguf.TokenType.NORMAL
@@ -94,7 +126,7 @@ def vocabulary(tokenizer: PreTrainedTokenizerBase, n_vocab: int) -> tuple[str, l
     return words, tokens, types, [merge if isinstance(merge, str) else " ".join(merge) for merge in model["merges"]]
 
 
-def refuse_other_chats(tokenizer: PreTrainedTokenizerBase) -> None:
+def refuse_other_chats(tokenizer: PreTrainedTokenizerFast) -> None:
     """The template must be that of prep_data.py, since OLLAMA_TEMPLATE says the same in Ollama's language."""
     if not tokenizer.chat_template:
         raise Mistake("its tokenizer has no chat template, so nobody could chat with it; export what train.py wrote")
@@ -111,35 +143,80 @@ def refuse_other_chats(tokenizer: PreTrainedTokenizerBase) -> None:
         raise Mistake(f"{why}, and Ollama would prompt it wrongly; export what train.py wrote from prep_data.py's data")
 
 
-def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig) -> None:
-    """The model's shape under llama.cpp's names."""
-    width, n_head = config.hidden_size, config.num_attention_heads
-    if config.model_type == "gpt2":
-        if config.activation_function not in ("gelu_new", "gelu_pytorch_tanh"):
-            raise Mistake(f"llama.cpp's GPT-2 has GELU by tanh, this one {config.activation_function}")
-        writer.add_feed_forward_length(config.n_inner or 4 * width)
-        writer.add_layer_norm_eps(config.layer_norm_epsilon)
-    elif config.model_type in ("llama", "qwen2", "qwen3"):
-        rope = getattr(config, "rope_parameters", None) or {"rope_theta": config.rope_theta}  # since transformers 5
-        if rope.get("rope_type", "default") != "default" or getattr(config, "rope_scaling", None) not in (None, rope):
+# What llama.cpp's graph of each type takes for granted, because a GGUF cannot say it or because the graph does not ask:
+# config.json's name for it, and the values that mean it; the first is also that of a config.json without the name
+ROTARY = {"hidden_act": ("silu", "swish"), "rope_type": ("default",), "partial_rotary_factor": (1.0, None)}
+ROTARY["layer_types"] = (["full_attention"],)  # no sliding windows
+GRANTED = {
+    "gpt2": {
+        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+        "scale_attn_weights": (True,),
+        "scale_attn_by_inverse_layer_idx": (False,),
+        "add_cross_attention": (False,),
+    },
+    "llama": ROTARY,  # it has a place for each bias, and for heads of any size
+    "qwen2": {**ROTARY, "head_dim * num_attention_heads == hidden_size": (True,)},
+    "qwen3": {**ROTARY, "attention_bias": (False,)},
+}
+
+
+def understood(config: PretrainedConfig) -> dict:
+    """What config.json says, in one place whichever transformers wrote it, if llama.cpp computes the same."""
+    said, width = config.to_dict(), config.hidden_size
+    for rope in ("rope_scaling", "rope_parameters"):  # of transformers 4, and of 5
+        said |= said.get(rope) or {}
+    said["head_dim"] = said.get("head_dim") or width // config.num_attention_heads
+    said["head_dim * num_attention_heads == hidden_size"] = said["head_dim"] * config.num_attention_heads == width
+    said["layer_types"] = sorted({*(said.get("layer_types") or ["full_attention"])})
+    for name, values in GRANTED[config.model_type].items():
+        if said.get(name, values[0]) not in values:
             raise Mistake(
-                f"a {config.model_type} with scaled positions is not exported; transformers serve opens the folder"
+                f"llama.cpp takes for granted that a {config.model_type} has {name} {values[0]}, and this one has "
+                f"{said[name]}; transformers serve opens the folder as it is"
             )
-        head_size = getattr(config, "head_dim", None) or width // n_head
+    return said
+
+
+def add_shape(writer: gguf.GGUFWriter, config: PretrainedConfig, said: dict) -> None:
+    """The model's shape under llama.cpp's names."""
+    if config.model_type == "gpt2":
+        writer.add_feed_forward_length(config.n_inner or 4 * config.hidden_size)
+        writer.add_layer_norm_eps(config.layer_norm_epsilon)
+    else:
         writer.add_feed_forward_length(config.intermediate_size)
         writer.add_layer_norm_rms_eps(config.rms_norm_eps)
-        writer.add_rope_freq_base(rope["rope_theta"])
-        writer.add_rope_dimension_count(head_size)
-        writer.add_key_length(head_size)
-        writer.add_value_length(head_size)
+        writer.add_rope_freq_base(said["rope_theta"])
+        writer.add_rope_dimension_count(said["head_dim"])
+        writer.add_key_length(said["head_dim"])
+        writer.add_value_length(said["head_dim"])
         writer.add_head_count_kv(config.num_key_value_heads)
-    else:
-        raise Mistake(f"a {config.model_type} model is not exported; llama.cpp's convert_hf_to_gguf.py may do more")
     writer.add_context_length(config.max_position_embeddings)
-    writer.add_embedding_length(width)
+    writer.add_embedding_length(config.hidden_size)
     writer.add_block_count(config.num_hidden_layers)
-    writer.add_head_count(n_head)
+    writer.add_head_count(config.num_attention_heads)
     writer.add_vocab_size(config.vocab_size)
+
+
+def read_weights(folder: Path, config: PretrainedConfig) -> dict[str, torch.Tensor]:
+    """Exactly those that config.json calls for, in their shapes."""
+    weights: dict[str, torch.Tensor] = {}
+    for file in sorted(folder.glob("model*.safetensors")):
+        with reading(file):
+            part = load_file(file)
+            if twice := weights.keys() & part.keys():
+                raise ValueError(f"{min(twice)} is in another file of the folder as well")
+            weights |= part
+    with reading(folder / "config.json"):
+        if config.num_hidden_layers > len(weights):  # building so many would take for ever
+            raise ValueError(f"{config.num_hidden_layers} layers are more than the weights have")
+        with torch.device("meta"):  # shapes that take no memory
+            model = AutoModelForCausalLM.from_config(config, trust_remote_code=False)
+        called_for = dict(model.named_parameters())  # a head that is tied to the embedding is not named twice
+    for name in {**called_for, **weights}:
+        wanted, there = (str(list(of[name].shape)) if name in of else "missing" for of in (called_for, weights))
+        if wanted != there:
+            raise Mistake(f"{folder}: by config.json {name} is {wanted}, in safetensors {there}; {ADVICE}")
+    return weights
 
 
 def convert(name: str, weight: np.ndarray, config: PretrainedConfig) -> np.ndarray:
@@ -155,28 +232,88 @@ def convert(name: str, weight: np.ndarray, config: PretrainedConfig) -> np.ndarr
     return weight.reshape(n_head, 2, -1, *weight.shape[1:]).swapaxes(1, 2).reshape(weight.shape)
 
 
-def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerBase, n_positions: int, generation: dict) -> str:
+def modelfile(gguf_name: str, tokenizer: PreTrainedTokenizerFast, n_positions: int, generation: dict) -> str:
     """What `ollama create` reads; settings that generation_config.json does not give stay Ollama's own."""
     names = {"temperature": "temperature", "top_k": "top_k", "top_p": "top_p", "min_p": "min_p",
              "repetition_penalty": "repeat_penalty", "max_new_tokens": "num_predict"}  # fmt: skip
-    settings = {"repetition_penalty": 1.0, **generation}
+    given = {name: value for name, value in generation.items() if name in names and value is not None}
+    settings = {"repetition_penalty": 1.0, **given}  # Ollama's own is another
+    for name, value in given.items():
+        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+            raise ValueError(f"{name} is no number")
     rendered = tokenizer.apply_chat_template([{"role": "user", "content": ""}], tokenize=False)
     system = rendered.partition("<|user|>")[0].replace("<|system|>", "")  # the one that the model was trained with
     lines = [f"FROM ./{gguf_name}", f'TEMPLATE """{OLLAMA_TEMPLATE}"""', f'SYSTEM """{system}"""' if system else ""]
     lines += [f"PARAMETER num_ctx {n_positions}", "PARAMETER stop <|endoftext|>"]
-    lines += [f"PARAMETER {names[name]} {value}" for name, value in settings.items() if name in names]
+    lines += [f"PARAMETER {names[name]} {value}" for name, value in settings.items()]
     return "\n".join([*filter(None, lines), ""])
 
 
+def refuse_other_folders(folder: Path) -> None:
+    for name in ("config.json", "model*.safetensors", "tokenizer.json"):
+        if not any(file.is_file() for file in folder.glob(name)):
+            train = f"python train.py --data_dir data --model_dir {shlex.quote(str(folder))}"
+            raise Mistake(f"no chatbot in the folder {folder}, which has no {name}; train one: {train}")
+    if (folder / "adapter_config.json").exists():
+        raise Mistake(f"{folder} holds an adapter (adapter_config.json); merge it with its model first")
+    kind = read_json(folder / "config.json").get("model_type")
+    if kind not in GRANTED:
+        known = ", ".join(GRANTED)
+        raise Mistake(f"type {kind} is not exported ({known} are); llama.cpp's convert_hf_to_gguf.py may do more")
+
+
+def refuse_other_targets(out: Path) -> None:
+    """Nothing is replaced but what an earlier export wrote."""
+    if out.is_dir() or out.suffix.lower() == ".modelfile":
+        raise Mistake(f"--out is the file to write, such as demo.gguf; {out} is a folder, or what is written beside it")
+    if not out.parent.is_dir():
+        raise Mistake(f"no folder {out.parent} to write to; make it: mkdir -p {shlex.quote(str(out.parent))}")
+    for path, begins in ((out, b"GGUF"), (out.with_suffix(".Modelfile"), b"FROM ./")):
+        if path.exists():
+            with open(path, "rb") as file:
+                if file.read(len(begins)) != begins:
+                    raise Mistake(f"{path} exists and is not from an earlier export; choose another --out")
+
+
+def write(out: Path, writer: gguf.GGUFWriter, text: str) -> None:
+    """Both files or none: they are made in a folder beside their places, which goes however this ends."""
+    targets = {"gguf": out, "Modelfile": out.with_suffix(".Modelfile")}
+    try:
+        with tempfile.TemporaryDirectory(dir=out.parent, prefix=".export_gguf.") as new, contextlib.closing(writer):
+            writer.write_header_to_file(Path(new, "gguf"))
+            writer.write_kv_data_to_file()
+            writer.write_tensors_to_file()
+            writer.close()
+            Path(new, "Modelfile").write_text(text, encoding="utf-8")
+            for name in targets:
+                with open(Path(new, name), "rb+") as file:
+                    os.fsync(file.fileno())
+            for name, target in targets.items():
+                os.replace(Path(new, name), target)
+    except OSError as error:
+        raise Mistake(f"cannot write {out}: {error.strerror or error}; make room, or choose another --out") from None
+
+
 def export(folder: Path, out: Path, dtype: str) -> None:
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    refuse_other_folders(folder)
+    refuse_other_targets(out)
+    with reading(folder / "config.json"):
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        said = understood(config)
+    # the file as it is: AutoTokenizer cuts words for a Qwen model in Qwen's way, whatever the file says
+    with reading(folder / "tokenizer.json"):
+        tokenizer = PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
     refuse_other_chats(tokenizer)
-    temporary, arch = out.with_name(out.name + ".tmp"), config.model_type
-    writer = gguf.GGUFWriter(temporary, arch)
+    generation = folder / "generation_config.json"  # without one, Ollama has settings of its own
+    with reading(generation):
+        settings = read_json(generation) if generation.exists() else {}
+        text = modelfile(out.name, tokenizer, config.max_position_embeddings, settings)
+
+    arch, weights = config.model_type, read_weights(folder, config)
+    writer = gguf.GGUFWriter(None, arch)
     writer.add_name(folder.resolve().name)
     writer.add_file_type(gguf.LlamaFileType.ALL_F32 if dtype == "f32" else gguf.LlamaFileType.MOSTLY_F16)
-    add_shape(writer, config)
+    add_shape(writer, config, said)
 
     words, tokens, types, merges = vocabulary(tokenizer, config.vocab_size)
     writer.add_tokenizer_model("gpt2")
@@ -191,23 +328,18 @@ def export(folder: Path, out: Path, dtype: str) -> None:
     writer.add_chat_template(re.sub("{% (end)?generation %}", "", tokenizer.chat_template))
 
     names = gguf.get_tensor_name_map(gguf.MODEL_ARCH[arch.upper()], config.num_hidden_layers)
-    for file in sorted(folder.glob("model*.safetensors")):
-        for name, weight in load_file(file).items():
-            target = names.get_name(name, try_suffixes=(".weight", ".bias"))
-            if target is None:
-                raise Mistake(f"{file}: llama.cpp has no place for {name}")
-            array = convert(name, weight.float().numpy(), config)
-            half = dtype == "f16" and array.ndim == 2 and target != "position_embd.weight"  # the others must be f32
-            writer.add_tensor(target, np.ascontiguousarray(array, dtype=np.float16 if half else np.float32))
-    writer.write_header_to_file()
-    writer.write_kv_data_to_file()
-    writer.write_tensors_to_file()
-    writer.close()
-    os.replace(temporary, out)
-
-    generation = json.loads((folder / "generation_config.json").read_text(encoding="utf-8"))
-    text = modelfile(out.name, tokenizer, config.max_position_embeddings, generation)
-    out.with_suffix(".Modelfile").write_text(text, encoding="utf-8")
+    for name, weight in weights.items():
+        target = names.get_name(name, try_suffixes=(".weight", ".bias"))
+        assert target, f"llama.cpp has no place for {name}"
+        array = convert(name, weight.float().numpy(), config)
+        half = dtype == "f16" and array.ndim == 2 and target != "position_embd.weight"  # the others must be f32
+        with np.errstate(over="ignore"):  # beyond what f16 holds is infinite
+            array = np.ascontiguousarray(array, dtype=np.float16 if half else np.float32)
+        if not np.isfinite(array).all():
+            mend = "try --dtype f32" if half else ADVICE
+            raise Mistake(f"{folder}: not every number of {name} is finite in {array.dtype}; {mend}")
+        writer.add_tensor(target, array)
+    write(out, writer, text)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -219,13 +351,18 @@ def main(argv: list[str] | None = None) -> None:
     )
     args = parser.parse_args(argv)
     out = args.out or args.model_dir / "model.gguf"
+    logging.set_verbosity_error()
     try:
         if gguf is None:
             raise Mistake("this needs a package: pip install gguf")
         export(args.model_dir, out, args.dtype)
-    except (Mistake, OSError, ValueError) as mistake:
-        print(f"export_gguf.py: error: {mistake}", file=sys.stderr)
+    except (Mistake, OSError) as mistake:
+        line = " ".join(str(mistake).split())  # nor can a name in it steer the terminal
+        line = "".join(sign if sign.isprintable() else ascii(sign)[1:-1] for sign in line)
+        print(f"export_gguf.py: error: {line}", file=sys.stderr)
         raise SystemExit(2) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
     print(f"{out}; for Ollama: ollama create NAME -f {out.with_suffix('.Modelfile')}")
 
 
