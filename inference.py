@@ -815,11 +815,12 @@ def take_rope_parameters(config) -> None:
 
 
 def tokenizer_class(folder: Path) -> type:
-    """The class that its folder names; what transformers 5 calls TokenizersBackend is PreTrainedTokenizerFast in 4."""
+    """The class that its folder names, which is not always AutoTokenizer's choice: transformers 5.24 cuts words as Qwen2's
+    beside any qwen2 model, and 4 does not know what 5 calls TokenizersBackend."""
     said = folder / "tokenizer_config.json"
-    if said.is_file() and json.loads(said.read_text(encoding="utf-8")).get("tokenizer_class") == "TokenizersBackend":
-        return transformers.PreTrainedTokenizerFast
-    return transformers.AutoTokenizer
+    name = json.loads(said.read_text(encoding="utf-8")).get("tokenizer_class") if said.is_file() else None
+    general = ("PreTrainedTokenizerFast", "TokenizersBackend")  # one class, by its names in 4 and in 5
+    return transformers.PreTrainedTokenizerFast if name in general else transformers.AutoTokenizer
 
 
 def see_that_it_is_whole(model: torch.nn.Module, info: dict, advice: str) -> None:

@@ -371,6 +371,21 @@ def test_a_stranger_with_our_role_tokens_is_a_stranger(template, tmp_path):
     assert [i for i in ids if i in special] == [i for i in theirs if i in special]
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_chat_cuts_words_as_the_tokenizer_says_whatever_the_model_is(kind, tmp_path):
+    theirs = make(tmp_path / "theirs", *KINDS[kind])
+    prepare(tmp_path, TEXTS)
+    shutil.copytree(tmp_path / "out/tokenizer", tmp_path / "x")
+    n_vocab = len(PreTrainedTokenizerFast.from_pretrained(tmp_path / "x"))
+    AutoModelForCausalLM.from_config(Qwen2Config(**SHAPE, num_key_value_heads=2, vocab_size=n_vocab)).save_pretrained(
+        tmp_path / "x"
+    )
+    bot = inference.Chatbot(str(tmp_path / "x"), "cpu", "fp32", None, False)
+    for text in TEXTS:
+        ids = bot.ids("", [{"role": "user", "content": text}])
+        assert ids[1:] == theirs.encode(text, add_special_tokens=False).ids
+
+
 def test_a_long_context_takes_its_memory_as_it_grows(instructed):
     bot = inference.Chatbot(str(instructed), "cpu", "fp32", None, False)
 
