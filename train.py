@@ -2625,16 +2625,64 @@ def draw_losses(path: Path, rows: list[dict]) -> None:
 
 
 def about_the_base(name: str) -> str:
-    """Lines of the card's head: the model that training started from, and the licence that its own card gives it."""
+    """Lines of the card's head: the model of the hub that training started from, and the licence that its own card states.
+
+    `base_model` takes names of the hub alone (huggingface.co/docs/hub/model-cards): of a folder it is what its card names.
+    """
     import huggingface_hub
 
-    is_local, lines = Path(name).is_dir(), ""
-    if not is_local:
-        lines += f"base_model: {name}\n"
-    with contextlib.suppress(Exception):  # without a card, or the network
-        data = huggingface_hub.ModelCard.load(Path(name) / "README.md" if is_local else name).data
-        lines += "".join(f"{key}: {json.dumps(data[key])}\n" for key in ("license", "license_name") if data.get(key))
-    return lines
+    is_local, licence = Path(name).is_dir(), {}
+    base = [] if is_local else [name]
+    try:
+        head = head_of_card(
+            Path(name) / "README.md" if is_local else huggingface_hub.hf_hub_download(name, "README.md")
+        )
+        base = base or names_of_the_hub(head.get("base_model", []))
+        licence = {key: legible(head[key]) for key in ("license", "license_name", "license_link") if key in head}
+    except Exception as error:  # no card, no network, or whatever a stranger wrote into it
+        say(
+            f"warning: the licence of {name} could not be read from its card ({first_line(error)}); look it up before you "
+            "pass this model on"
+        )
+    link = licence.get("license_link")
+    if isinstance(link, str) and "://" not in link and not is_local:  # a file of theirs, which is not copied
+        licence["license_link"] = f"https://huggingface.co/{name}/blob/main/{link}"
+    about = {"base_model": base[0] if len(base) == 1 else base, **licence}
+    return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in about.items() if value)
+
+
+def head_of_card(path: str | Path) -> dict:
+    """The fields at the head of a README.md, all of them text: neither is `no` False nor 2024-01-01 a date."""
+    import yaml
+
+    # one byte of another encoding, or a field that the hub would refuse, does not spoil the others
+    text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    lines = [line.rstrip() for line in text.strip().split("\n")]
+    if lines[0] != "---":
+        return {}
+    fields = yaml.load("\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader) or {}
+    return {key.lower(): value for key, value in fields.items() if value}
+
+
+def names_of_the_hub(names: str | list) -> list[str]:
+    """Those of the names that the hub could have given: another tool may have written the path of a folder."""
+    from huggingface_hub.utils import validate_repo_id
+
+    good = []
+    for name in [names] if isinstance(names, str) else names:
+        with contextlib.suppress(ValueError):
+            validate_repo_id(name)
+            good.append(name)
+    return good
+
+
+def legible(value: str | list) -> str | list:
+    """A field of a card as it may stand in another: a line break or what cannot be seen could end the head, or lie."""
+    if isinstance(value, list):
+        return [legible(each) for each in value]
+    if not isinstance(value, str) or not value.strip().isprintable() or "\ufffd" in value:
+        raise ValueError(f"it says {value!r}")
+    return value.strip()
 
 
 def write_model_card(model_dir: Path, args, command: str, data_card: str, rows: list[dict], progress: Progress) -> None:
