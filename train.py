@@ -1375,35 +1375,34 @@ def device_name(device) -> str:
 def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: bool) -> dict[str, float]:
     """Peak memory of a training step in GiB by part, from the shapes alone.
 
-    L blocks of width C, V tokens, T positions, n = batch_size x T tokens at a time; W is the width of what a block
-    computes, C unless heads or MLP are wider than usual. In bytes, with `size` 2 in 16 bits and 4 in float32: a block
-    keeps for the backward pass, for a token, the residual stream twice (8 C) and, in the precision of the products, both
-    norms' outputs, q, k and v, the attention's output and the MLP's input to GELU (10 C); a block of Llama has a wider
-    MLP, and RMSNorm and RoPE in float32; one of Qwen3 norms queries and keys besides. With checkpointing only the stream
-    (4 C), and one block at a time.
-    Torch's own tracker agrees within 3 % on the shapes of --cfg (tests/test_memory.py); on toys it does not.
+    L blocks on a stream of width C, V tokens, T positions, n = batch_size x T tokens at a time; in bytes, with `size` 2 in
+    16 bits and 4 in float32. Until the backward pass each block keeps what `kept_by_block` lists; with checkpointing only
+    the stream (4 C), and one block at a time. The peak is at the loss, or in the backward pass of the last block, of the
+    first, or of the embedding.
+    Torch's own tracker agrees within 3 % on the shapes of --cfg and of small models (tests/test_memory.py); on toys it does
+    not.
     """
     L, C, T, size = config.num_hidden_layers, config.hidden_size, args.seq_len, 4 if args.precision == "fp32" else 2
-    V, n = padded(n_vocab), batch_size * T
-    is_gpt2 = config.model_type == "gpt2"
-    W, (hidden, weights) = C, weights_of(config, V)
+    V, n, is_gpt2 = padded(n_vocab), batch_size * T, config.model_type == "gpt2"
+    hidden, weights = weights_of(config, V)
     if is_gpt2:
         weights += T * C
-    else:
-        queries, keys = widths_of_heads(config)
-        W = max(C, queries, config.intermediate_size * 3 // 8)
-    accumulates = batch_size < args.batch_size * args.grad_accum  # else gradients never meet the activations' peak
-    block = n * W * ((8 + 10 * size if is_gpt2 else 30 + 8 * size) + (2 if args.dropout else 0))
-    if config.model_type == "qwen3":  # norms queries and keys, in float32
-        block += n * (queries + keys) * (4 + size)
-    copies = hidden * size if size == 2 else 0  # autocast's own weights, for as long as the forward pass
+    accumulates = batch_size < args.batch_size * args.grad_accum  # else gradients come into being in the backward pass
+    formed = 0 if accumulates else 4 * (weights - V * C)  # those that are there when it reaches the embedding
+    block = n * (kept_by_block(config, size) + (2 * C if args.dropout else 0))
+    kept = 4 * L * C * n if checkpointing else L * block
+    copies = hidden * size if size == 2 else 0  # autocast's own weights, until the backward pass has used them
     chunk = min(n, LOGITS_PER_CHUNK // V) * V  # logits: float32, and a copy in 16 bits
     at_loss = (6 if size == 2 else 4) * V * C + (6 if size == 2 else 4) * chunk + 10 * C * n
-    after_loss = 4 * V * C + 22 * C * n
-    if checkpointing:
-        activations = copies + 4 * L * C * n + max(at_loss, after_loss + block)
-    else:
-        activations = copies + L * block + max(at_loss, after_loss)
+    # the head's gradient, the stream's, and so many of the MLP's width: GELU's output and gradients, or those of SwiGLU
+    in_block = 4 * V * C + n * (6 * C + (2 if is_gpt2 else 4) * size * widths_of_parts(config)[2])
+    activations = max(
+        copies + kept + at_loss,
+        kept + in_block + (copies / L + block if checkpointing else copies),
+        formed + in_block + copies / L + block,
+        # the embedding's gradient; where the head is tied to it the head's besides, and their sum
+        formed + (12 if config.tie_word_embeddings else 4) * V * C,
+    )
     moments = {"adamw": 8 * weights, "adamw8bit": 8 * weights - 6 * hidden, "muon": 8 * weights - 4 * hidden}
     parts = {
         "weights": 4 * weights, "gradients": 4 * weights if accumulates else 0, "optimizer": moments[args.optim],
@@ -1412,20 +1411,37 @@ def predict_memory(config, args, n_vocab: int, batch_size: int, checkpointing: b
     return {part: n_bytes / 2**30 for part, n_bytes in [*parts.items(), ("total", sum(parts.values()))]}
 
 
+def kept_by_block(config, size: int) -> int:
+    """Bytes that autograd saves in a block for a token, part by part; the matrix products are in `size` bytes.
+
+    C is the width of the stream, Q that of all queries, K of all keys, M of the MLP; stream and norms are in float32.
+    """
+    C, (Q, K, M), is_gpt2 = config.hidden_size, widths_of_parts(config), config.model_type == "gpt2"
+    kept = 8 * C if is_gpt2 else 16 * C  # what two norms read; of RMSNorm also what its weight multiplies
+    # the input of attention and MLP; what RMSNorm returns is in float32, and autocast makes q, k, v, gate and up a copy each
+    kept += size * C * (2 if is_gpt2 or size == 4 else 5)
+    kept += size * 4 * Q  # q, k and v, all as wide once shared keys are repeated, and the output of attention
+    kept += size * M * (1 if is_gpt2 else 2)  # the input of GELU or SwiGLU, whose output is computed again
+    if config.model_type == "qwen3":  # norms queries and keys as well
+        kept += (4 + size) * (Q + K)
+    return kept
+
+
 def weights_of(config, n_tokens: int) -> tuple[int, int]:
     """(weights in the blocks' matrices, all that a token meets: no position table) of a model of `n_tokens` tokens."""
-    L, C = config.num_hidden_layers, config.hidden_size
+    L, C, (Q, K, M) = config.num_hidden_layers, config.hidden_size, widths_of_parts(config)
+    is_gpt2 = config.model_type == "gpt2"
+    hidden = L * C * (2 * Q + 2 * K + (2 if is_gpt2 else 3) * M)
+    vectors = L * (9 * C + M if is_gpt2 else 2 * C)  # GPT-2 has biases, and its norms as well
+    return hidden, hidden + vectors + n_tokens * C * (1 if config.tie_word_embeddings else 2)
+
+
+def widths_of_parts(config) -> tuple[int, int, int]:
+    """Of a block: (width of all queries, of all keys, of the MLP)."""
     if config.model_type == "gpt2":
-        hidden = 12 * L * C * C
-        return hidden, hidden + 13 * L * C + n_tokens * C
-    hidden = L * C * (2 * sum(widths_of_heads(config)) + 3 * config.intermediate_size)
-    return hidden, hidden + 2 * L * C + n_tokens * C * (1 if config.tie_word_embeddings else 2)
-
-
-def widths_of_heads(config) -> tuple[int, int]:
-    """Of Llama and its kind: (width of all queries, width of all keys)."""
+        return config.hidden_size, config.hidden_size, config.n_inner or 4 * config.hidden_size
     head_size = getattr(config, "head_dim", None) or config.hidden_size // config.num_attention_heads
-    return config.num_attention_heads * head_size, config.num_key_value_heads * head_size
+    return config.num_attention_heads * head_size, config.num_key_value_heads * head_size, config.intermediate_size
 
 
 def refuse_what_no_memory_holds(config, args, n_vocab: int) -> None:
@@ -2657,16 +2673,64 @@ def draw_losses(path: Path, rows: list[dict]) -> None:
 
 
 def about_the_base(name: str) -> str:
-    """Lines of the card's head: the model that training started from, and the licence that its own card gives it."""
+    """Lines of the card's head: the model of the hub that training started from, and the licence that its own card states.
+
+    `base_model` takes names of the hub alone (huggingface.co/docs/hub/model-cards): of a folder it is what its card names.
+    """
     import huggingface_hub
 
-    is_local, lines = Path(name).is_dir(), ""
-    if not is_local:
-        lines += f"base_model: {name}\n"
-    with contextlib.suppress(Exception):  # without a card, or the network
-        data = huggingface_hub.ModelCard.load(Path(name) / "README.md" if is_local else name).data
-        lines += "".join(f"{key}: {json.dumps(data[key])}\n" for key in ("license", "license_name") if data.get(key))
-    return lines
+    is_local, licence = Path(name).is_dir(), {}
+    base = [] if is_local else [name]
+    try:
+        head = head_of_card(
+            Path(name) / "README.md" if is_local else huggingface_hub.hf_hub_download(name, "README.md")
+        )
+        base = base or names_of_the_hub(head.get("base_model", []))
+        licence = {key: legible(head[key]) for key in ("license", "license_name", "license_link") if key in head}
+    except Exception as error:  # no card, no network, or whatever a stranger wrote into it
+        say(
+            f"warning: the licence of {name} could not be read from its card ({first_line(error)}); look it up before you "
+            "pass this model on"
+        )
+    link = licence.get("license_link")
+    if isinstance(link, str) and "://" not in link and not is_local:  # a file of theirs, which is not copied
+        licence["license_link"] = f"https://huggingface.co/{name}/blob/main/{link}"
+    about = {"base_model": base[0] if len(base) == 1 else base, **licence}
+    return "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in about.items() if value)
+
+
+def head_of_card(path: str | Path) -> dict:
+    """The fields at the head of a README.md, all of them text: neither is `no` False nor 2024-01-01 a date."""
+    import yaml
+
+    # one byte of another encoding, or a field that the hub would refuse, does not spoil the others
+    text = Path(path).read_text(encoding="utf-8-sig", errors="replace")
+    lines = [line.rstrip() for line in text.strip().split("\n")]
+    if lines[0] != "---":
+        return {}
+    fields = yaml.load("\n".join(lines[1 : lines.index("---", 1)]), yaml.BaseLoader) or {}
+    return {key.lower(): value for key, value in fields.items() if value}
+
+
+def names_of_the_hub(names: str | list) -> list[str]:
+    """Those of the names that the hub could have given: another tool may have written the path of a folder."""
+    from huggingface_hub.utils import validate_repo_id
+
+    good = []
+    for name in [names] if isinstance(names, str) else names:
+        with contextlib.suppress(ValueError):
+            validate_repo_id(name)
+            good.append(name)
+    return good
+
+
+def legible(value: str | list) -> str | list:
+    """A field of a card as it may stand in another: a line break or what cannot be seen could end the head, or lie."""
+    if isinstance(value, list):
+        return [legible(each) for each in value]
+    if not isinstance(value, str) or not value.strip().isprintable() or "\ufffd" in value:
+        raise ValueError(f"it says {value!r}")
+    return value.strip()
 
 
 def write_model_card(model_dir: Path, args, command: str, data_card: str, rows: list[dict], progress: Progress) -> None:

@@ -32,12 +32,12 @@ class FlashStandIn(torch.autograd.Function):
         return tuple(torch.empty_like(x) for x in ctx.saved_tensors[:3])
 
 
-def tracked_gib(args, checkpointing: bool) -> float:
+def tracked_gib(args, checkpointing: bool, n_vocab: int = N_VOCAB) -> float:
     with FakeTensorMode():
-        model = train.build_model(args, N_VOCAB, "documents_by_bounds")
+        model = train.build_model(args, n_vocab, "documents_by_bounds")
         train.hold_fewer_activations(model, checkpointing)
         kernel = lambda q, k, v, bounds, longest, scale: FlashStandIn.apply(q, k, v)  # noqa: E731
-        loss_module = train.NextTokenLoss(model.train(), N_VOCAB, kernel)
+        loss_module = train.NextTokenLoss(model.train(), n_vocab, kernel)
         optimizers = train.build_optimizers(model, args)
         for parameter in model.parameters():
             parameter.grad = torch.zeros_like(parameter)
@@ -90,13 +90,46 @@ def test_arithmetic_meets_the_tracker(flags):
     assert predicted["total"] == pytest.approx(tracked_gib(args, checkpointing), rel=0.03)
 
 
-def test_shared_keys_and_a_narrow_mlp_are_reckoned_with(monkeypatch):
-    """SmolLM2-360M's blocks: three heads share a key, and it has no weights here to start from."""
-    config = transformers.LlamaConfig(
-        num_hidden_layers=2, hidden_size=960, intermediate_size=2560, num_attention_heads=15, num_key_value_heads=5,
-        vocab_size=train.padded(N_VOCAB), max_position_embeddings=8192, tie_word_embeddings=True,
-    )  # fmt: skip
+def llama(**shape):
+    return transformers.LlamaConfig(**{"tie_word_embeddings": True, **shape})
+
+
+def gpt2(**shape):
+    return transformers.GPT2Config(
+        n_embd=768, n_head=12, activation_function="gelu_pytorch_tanh", resid_pdrop=0, embd_pdrop=0, **shape
+    )
+
+
+# Blocks of models to start from, whose weights are not here: parts of other widths, and heads of their own.
+SHAPES = {  # what makes one, its tokens, its shape
+    "SmolLM2-360M": (llama, 49_155, {"hidden_size": 960, "intermediate_size": 2560, "num_attention_heads": 15,
+                                     "num_key_value_heads": 5}),
+    "Qwen2.5-0.5B": (transformers.Qwen2Config, 151_668, {"hidden_size": 896, "intermediate_size": 4864, "num_attention_heads": 14,
+                                                         "num_key_value_heads": 2, "tie_word_embeddings": True}),
+    "Qwen3-0.6B": (transformers.Qwen3Config, 151_672, {"hidden_size": 1024, "intermediate_size": 3072, "num_attention_heads": 16,
+                                                       "num_key_value_heads": 8, "head_dim": 128, "tie_word_embeddings": True}),
+    "one key, a wide MLP": (llama, 49_155, {"hidden_size": 1024, "intermediate_size": 8192, "num_attention_heads": 8,
+                                            "num_key_value_heads": 1}),
+    "a narrow MLP": (llama, 49_155, {"hidden_size": 1024, "intermediate_size": 1024, "num_attention_heads": 8}),
+    "a head of its own": (llama, 32_026, {"hidden_size": 1024, "intermediate_size": 2752, "num_attention_heads": 8,
+                                          "tie_word_embeddings": False}),
+    "GPT-2, a wide MLP": (gpt2, N_VOCAB, {"n_inner": 8 * 768}),
+    "GPT-2, a head of its own": (gpt2, N_VOCAB, {"tie_word_embeddings": False}),
+}  # fmt: skip
+RUNS = {
+    "": [*SHAPES],
+    "--grad_checkpointing on": ["Qwen2.5-0.5B", "one key, a wide MLP"],
+    "--fp32": ["Qwen3-0.6B"],
+    "--grad_accum 1 --batch_size 1": ["Qwen3-0.6B"],  # gradients meet what is left of the activations
+}
+
+
+@pytest.mark.parametrize("flags, name", [(flags, name) for flags, names in RUNS.items() for name in names])
+def test_each_part_of_a_block_has_its_own_width(flags, name, monkeypatch):
+    make, n_vocab, shape = SHAPES[name]
+    config = make(num_hidden_layers=3, vocab_size=train.padded(n_vocab), max_position_embeddings=1024, **shape)
     monkeypatch.setattr(train, "build_config", lambda args, n_vocab: config)
-    args = settings("--batch_size", 8, "--grad_accum", 4)
-    predicted = train.predict_memory(config, args, N_VOCAB, args.batch_size, False)
-    assert predicted["total"] == pytest.approx(tracked_gib(args, False), rel=0.03)
+    args = settings("--batch_size", 4, "--grad_accum", 4, *flags.split())
+    checkpointing = args.grad_checkpointing == "on"
+    predicted = train.predict_memory(config, args, n_vocab, args.batch_size, checkpointing)
+    assert predicted["total"] == pytest.approx(tracked_gib(args, checkpointing, n_vocab), rel=0.03)
