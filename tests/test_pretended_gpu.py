@@ -78,7 +78,7 @@ TRAINING = {
     "dry run": ("--dry_run", ADA, None),
     "dry run, short": ("--dry_run", ADA, "forward"),
     "hours": ("--cfg auto --max_hours 0.01 --seq_len 64 --compile --dry_run", ADA, None),
-    "hours, short": ("--cfg auto --max_hours 0.01 --seq_len 64 --dry_run", ADA, "forward"),
+    "hours, short": ("--cfg auto --max_hours 0.1 --seq_len 64 --dry_run", ADA, "forward"),
     "card, then CPU": ("--fp32 --max_steps 2", ADA, None),
     "CPU, then card": ("--fp32 --max_steps 4", ADA, None),
     "bf16, then fp16: first": ("--max_steps 2", ADA, None),
