@@ -771,7 +771,7 @@ def reading(folder: Path, *names: str) -> Iterator[None]:
     except Exception as error:
         there = ", ".join(name for name in names if (folder / name).exists())
         why = str(error) or type(error).__name__
-        if "ignore_mismatched_sizes" in why:
+        if "ignore_mismatched_sizes" in why or "size mismatch" in why:  # of transformers 5 and 4
             why = "a weight has another shape than config.json says"
         raise Mistake(f"cannot load {quoted(folder)}: {there}: {' '.join(why.split())[:200]}") from None
 

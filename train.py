@@ -2010,7 +2010,7 @@ def foreign(name: str, part: str):
     except Exception as error:
         if Path(name).exists():
             why = " ".join(str(error).split())[:300] or type(error).__name__
-            if "ignore_mismatched_sizes" in why:
+            if "ignore_mismatched_sizes" in why or "size mismatch" in why:  # of transformers 5 and 4
                 why = "a weight has another shape than config.json says"
             fail(f"{name} is not a model folder that can be read ({part}): {why}; {KNOWN_BASES}")
         *_, cause = causes = causes_of(error)
