@@ -311,7 +311,7 @@ STRANGERS = {
     "shards elsewhere": (put_json("model.safetensors.index.json", **SHARDS), "model.safetensors.index.json: it names files"),
     "an adapter": (put_json("adapter_config.json", base_model_name_or_path="/tmp/other"), "holds an adapter"),
     "tokenizer is a list": (replace("tokenizer.json", "[]"), "tokenizer.json: "),
-    "a token is a number": (put_json("tokenizer_config.json", pad_token=3), "tokenizer.json, tokenizer_config.json: "),
+    "a token is a number": (put_json("tokenizer_config.json", pad_token=3), "tokenizer.json, tokenizer_config.json"),
     "tokens that are split": (put_json("tokenizer_config.json", split_special_tokens=True), "a rendered conversation has no"),
     "no end of an answer": (put_json("tokenizer_config.json", eos_token=None), "tokenizer.json"),
     "template does not parse": (replace("chat_template.jinja", "{% for %}"), "chat_template.jinja"),
