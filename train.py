@@ -1967,9 +1967,7 @@ def refuse_other_tokens(name: str, config, tokenizer) -> int:
     try:
         bpe = read_bpe(name)
         theirs, ours = bpe.get_vocab(), tokenizer.get_vocab()
-        n_known = min(
-            config.vocab_size, 1 + max(theirs.values())
-        )  # of none, which transformers makes of no file, an error
+        n_known = min(config.vocab_size, 1 + max(theirs.values()))  # an error of none: it is made of no file, too
     except Exception as error:
         if any((Path(name) / file).exists() for file in ("tokenizer.json", "tokenizer_config.json", "vocab.json")):
             fail(f"--init_from {name}: its tokenizer cannot be read: {first_line(error)}")
