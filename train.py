@@ -1361,7 +1361,7 @@ def contradictions(args, max_steps: float) -> list[str]:
         ),
         "--muon_lr does nothing without --optim muon": args.muon_lr != unset("muon_lr") and args.optim != "muon",
         f"--dropout does nothing with --arch {args.arch}, which has none": args.dropout and args.arch != "gpt2",
-        f"{', '.join(shape)} do nothing with --init_from, whose shape is taken": args.init_from and shape,
+        f"without effect beside --init_from, whose shape is taken: {', '.join(shape)}": args.init_from and shape,
     }
     return [text for text, is_so in doubts.items() if is_so]
 
@@ -1865,6 +1865,11 @@ ARCHITECTURE = {
 }
 ARCHITECTURE["qwen2"] = ARCHITECTURE["qwen3"] = ARCHITECTURE["llama"]
 ROPE_TYPES = ("default", "linear", "dynamic", "llama3", "yarn")  # those that ARCHITECTURE says all about
+MEANINGS = {  # of what transformers says, 5 or 4
+    "ignore_mismatched_sizes": "a weight has another shape than config.json says",
+    "size mismatch": "a weight has another shape than config.json says",
+    "use_safetensors": "its weights are pickles, which may run code, and are not read",
+}
 KNOWN_BASES = "use HuggingFaceTB/SmolLM2-360M, Qwen/Qwen3-0.6B, gpt2-medium or their like"
 OLD_BUFFERS = (".attn.bias", ".attn.masked_bias", ".rotary_emb.inv_freq")  # no weights: older files hold them
 
@@ -1907,6 +1912,8 @@ def load_config(args, n_vocab: int):
                 f"--init_from {name} has {config.vocab_size:,} tokens, the data {n_vocab:,}; make the data "
                 f"with its tokenizer: python prep_data.py --tokenizer {quoted(name)} ..."
             )
+    if args.arch not in (build_parser().get_default("arch"), config.model_type):
+        say(f"warning: --arch {args.arch} is without effect beside --init_from, whose shape is taken")
     args.arch = config.model_type
     return config
 
@@ -2006,14 +2013,12 @@ def foreign(name: str, part: str):
     try:
         yield
     except Exception as error:
+        why = " ".join(str(error).split())[:400] or type(error).__name__
+        why = next((meaning for words, meaning in MEANINGS.items() if words in why), why)
         if Path(name).exists():
-            why = " ".join(str(error).split())[:300] or type(error).__name__
-            if "ignore_mismatched_sizes" in why or "size mismatch" in why:  # of transformers 5 and 4
-                why = "a weight has another shape than config.json says"
             fail(f"{name} is not a model folder that can be read ({part}): {why}; {KNOWN_BASES}")
         *_, cause = causes = causes_of(error)
         answers = {getattr(getattr(each, "response", None), "status_code", None) for each in causes}
-        why = " ".join(str(error).split())[:400] or type(error).__name__
         if isinstance(cause, OSError) and str(cause) not in why:  # what the network said to the library
             why += f" ({first_line(cause)})"
         mend = "give a model folder, or check the name and the network"

@@ -458,6 +458,7 @@ def test_a_foreign_model_is_read_whole_or_refused(base, chat_data, tmp_path, cap
         ("You are trying to access a gated repo.", 403, ["gated repo", "huggingface.co/who/what, then hf auth login"]),
         ("who/what is not a valid model identifier", 401, ["not a valid model identifier", "check the name", "hf auth login"]),
         ("who/what does not appear to have a file named model.safetensors", None, ["named model.safetensors", "a model folder"]),
+        ("no model.safetensors. Please do not set `use_safetensors=True`.", None, ["its weights are pickles", "a model folder"]),
         ("We couldn't connect", ConnectionRefusedError(111, "Connection refused"), ["Connection refused", "the network"]),
     ],
 )  # fmt: skip

@@ -197,7 +197,7 @@ def test_a_window_shorter_than_the_rows_is_refused(tmp_path, chat_data, capsys):
     assert "sees 64 tokens back; use --seq_len 64" in line
 
 
-def test_rows_as_long_as_the_window_leave_a_chat_that_needs_none(base, tmp_path):
+def test_rows_as_long_as_the_window_leave_a_chat_that_needs_none(base, tmp_path, capsys):
     if base[0].parent.name.rstrip("0") != "qwen2":
         pytest.skip("has none")
     shutil.copytree(base[0], tmp_path / "window")
@@ -205,8 +205,11 @@ def test_rows_as_long_as_the_window_leave_a_chat_that_needs_none(base, tmp_path)
     config.update(use_sliding_window=True, sliding_window=96, max_window_layers=0)
     config.pop("layer_types", None)
     (tmp_path / "window/config.json").write_text(json.dumps(config))
-    flags = ("--data_dir", base[1], "--init_from", tmp_path / "window", "--max_steps", "1", *STEPS)
-    call(train.main, *flags, "--model_dir", tmp_path / "x")
+    flags = ("--data_dir", base[1], "--init_from", tmp_path / "window", "--max_steps", "1", "--arch", "llama", *STEPS)
+    call(train.main, *flags, "--cfg", "tiny", "--model_dir", tmp_path / "x")
+    said = capsys.readouterr().out
+    assert "warning: --arch llama is without effect beside --init_from" in said
+    assert "warning: without effect beside --init_from, whose shape is taken: --cfg" in said
     assert json.loads((tmp_path / "x/config.json").read_text())["max_position_embeddings"] == 96
 
 
