@@ -31,6 +31,7 @@ import codecs
 import contextlib
 import difflib
 import functools
+import getpass
 import importlib.util
 import inspect
 import itertools
@@ -52,6 +53,10 @@ from typing import NoReturn
 
 # Before torch loads: its threads spin while they wait, and beside a busy program a shorter spin is 5x faster.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+try:
+    getpass.getuser()
+except (ImportError, KeyError, OSError):  # no name, as in a container; torch 2.10 names a folder by it as it loads
+    os.environ["LOGNAME"] = "nobody"
 try:
     tempfile.gettempdir()
 except OSError:  # on a full or read-only disk there is none; torch asks for one as it loads, and needs none
@@ -503,7 +508,7 @@ def terminal_reader(chat: Chat) -> Callable[[], str]:
                 super().store_string(clean(string))
 
     past = None
-    with contextlib.suppress(OSError, RuntimeError):  # no home, or one that cannot be written
+    with contextlib.suppress(OSError, RuntimeError, KeyError):  # no home, or one that cannot be written
         state = Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "chatbot"
         state.mkdir(mode=0o700, parents=True, exist_ok=True)
         (state / "history").touch(mode=0o600)

@@ -32,6 +32,7 @@ import contextlib
 import ctypes
 import dataclasses
 import errno
+import getpass
 import hashlib
 import importlib.util
 import inspect
@@ -60,6 +61,10 @@ from typing import NoReturn
 # Before torch loads: its threads spin while they wait for one another. To spin for long makes a step up to 30x slower beside
 # a busy program; not to spin costs 4 to 20 % of it.
 os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+try:
+    getpass.getuser()
+except (ImportError, KeyError, OSError):  # no name, as in a container; torch 2.10 names a folder by it as it loads
+    os.environ["LOGNAME"] = "nobody"
 
 import accelerate
 import numpy as np
