@@ -3705,6 +3705,7 @@ def right_option(value: Any, options: dict[str, str], first: int) -> str | None:
 # 12 Tokenizers of others
 
 KNOWN_TOKENIZERS = "use gpt2, HuggingFaceTB/SmolLM2-135M, Qwen/Qwen3-0.6B or their like, or --train_tokenizer 8192"
+MOST_TOKENS = 10**6  # of any tokenizer: the largest have some 260,000, and a damaged file any number
 PROBE = "Zoë: 1 + 12 = 345,\n  \t naïve  東京 🙂 ½ ﬁ don't\r\n\n x\0"  # what a tokenizer must give back unchanged
 
 
@@ -3777,6 +3778,8 @@ def fill_holes(parts: dict) -> None:
     """
     vocabulary = parts["model"]["vocab"]
     used = {*vocabulary.values(), *(token["id"] for token in parts["added_tokens"])}
+    if max(used, default=0) >= MOST_TOKENS:
+        raise ValueError(f"the id {max(used):,} is beyond all vocabularies")
     vocabulary.update((f"<|unused {i}|>", i) for i in range(max(used, default=0)) if i not in used)
 
 

@@ -291,6 +291,8 @@ def pickled(folder: Path) -> None:
 
 
 WTE = "transformer.wte.weight"
+# transformers 4 writes one file more beside a tokenizer
+MORE = ", special_tokens_map.json" if transformers.__version__.startswith("4.") else ""
 SHARDS = {"metadata": {}, "weight_map": {WTE: "../other.bin"}}
 STRANGERS = {
     "config is a list": (replace("config.json", "[]"), "config.json: "),
@@ -311,7 +313,7 @@ STRANGERS = {
     "shards elsewhere": (put_json("model.safetensors.index.json", **SHARDS), "model.safetensors.index.json: it names files"),
     "an adapter": (put_json("adapter_config.json", base_model_name_or_path="/tmp/other"), "holds an adapter"),
     "tokenizer is a list": (replace("tokenizer.json", "[]"), "tokenizer.json: "),
-    "a token is a number": (put_json("tokenizer_config.json", pad_token=3), "tokenizer.json, tokenizer_config.json"),
+    "a token is a number": (put_json("tokenizer_config.json", pad_token=3), f"tokenizer.json, tokenizer_config.json{MORE}: "),
     "tokens that are split": (put_json("tokenizer_config.json", split_special_tokens=True), "a rendered conversation has no"),
     "no end of an answer": (put_json("tokenizer_config.json", eos_token=None), "tokenizer.json"),
     "template does not parse": (replace("chat_template.jinja", "{% for %}"), "chat_template.jinja"),

@@ -216,6 +216,18 @@ def test_ids_may_have_holes(edit, tmp_path):
         assert saved(text).input_ids == ids and any(ids == row[1 : len(ids) + 1] for row in rows)
 
 
+def test_an_id_beyond_all_vocabularies_is_refused(tmp_path, capsys):
+    make(tmp_path / "theirs", *KINDS["qwen"])
+
+    file = tmp_path / "theirs/tokenizer.json"
+    parts = json.loads(file.read_text(encoding="utf-8"))
+    parts["model"]["vocab"]["damaged"] = 4 * 10**9
+    file.write_text(json.dumps(parts), encoding="utf-8")
+    with pytest.raises(SystemExit, match="2"):
+        prepare(tmp_path, TEXTS)
+    assert "the id 4,000,000,000 is beyond all vocabularies" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("spelled", ["[MAS\u212a]", "[MASK]"])
 def test_letters_that_become_a_special_token_are_text(spelled, tmp_path):
     """The sign of the unit Kelvin is a K to NFC, and some special tokens are looked for after it."""
