@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import getpass
 import json
 import math
 import os
@@ -25,6 +26,11 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+try:
+    getpass.getuser()
+except (ImportError, KeyError, OSError):  # no name, as in a container; torch 2.10 names a folder by it as it loads
+    os.environ["LOGNAME"] = "nobody"
 
 import numpy as np
 import torch
